@@ -1,0 +1,1 @@
+"""livehandled: the daemon that holds a Gemini Live session for its clients."""

@@ -1,0 +1,104 @@
+"""The command `livehandled`."""
+
+import argparse
+import importlib.util
+import logging
+import os
+import sys
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+import anyio
+
+from livehandle_proto import __version__
+from livehandle_proto.errors import LiveHandleError
+from livehandle_proto.paths import socket_path
+from livehandled.config.loader import load
+
+# jsonrpcserver 5.0.9 reads its schema in a way that Python 3.11 and 3.12 warn of.
+warnings.filterwarnings("ignore", category=DeprecationWarning, module="jsonrpcserver")
+
+EXIT_FAILED = 1
+EXIT_USAGE = 3
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        self.print_usage(sys.stderr)
+        self.exit(EXIT_USAGE, f"{self.prog}: {message}\n")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the daemon; return its exit code."""
+    options = _parser().parse_args(arguments)
+    try:
+        return _run(options)
+    except LiveHandleError as error:
+        print(f"livehandled: {error.message} [{error.name}]", file=sys.stderr)
+        return EXIT_USAGE if error.name == "config.invalid" else EXIT_FAILED
+
+
+def _run(options: argparse.Namespace) -> int:
+    flags = dict(_assignment(text) for text in options.set)
+    if options.model:
+        flags["session.model"] = options.model
+    if options.emulator:
+        flags["session.backend"] = "emulator"
+    file = options.config or os.environ.get("LIVEHANDLE_CONFIG")
+    loaded = load(Path(file) if file else None, os.environ, flags)
+    path = socket_path(options.socket, options.instance, os.environ)
+    logging.basicConfig(
+        stream=sys.stderr,
+        level=loaded.config.log.level.upper(),
+        format="%(asctime)s %(levelname)-7s %(name)s: %(message)s",
+    )
+    # Its import takes most of the start: what can be refused is refused before.
+    from livehandled.service import Service, run
+
+    uvloop = importlib.util.find_spec("uvloop") is not None
+    anyio.run(
+        run,
+        Service(loaded=loaded, socket_path=path, environ=os.environ),
+        backend_options={"use_uvloop": uvloop},
+    )
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="livehandled",
+        description="Hold a Gemini Live session and share it over a Unix socket.",
+    )
+    parser.add_argument("--socket", metavar="PATH", help="where to listen")
+    parser.add_argument("--instance", metavar="NAME", help="listen where this instance does")
+    parser.add_argument("--config", metavar="FILE", help="the configuration file")
+    parser.add_argument(
+        "--set",
+        metavar="SECTION.KEY=VALUE",
+        action="append",
+        default=[],
+        help="a value of the configuration; may be repeated",
+    )
+    parser.add_argument("--model", metavar="ID", help="the same as --set session.model=ID")
+    parser.add_argument(
+        "--emulator",
+        action="store_true",
+        help="converse with the built-in emulator, without a key or a network",
+    )
+    parser.add_argument("--version", action="version", version=f"livehandled {__version__}")
+    return parser
+
+
+def _assignment(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise LiveHandleError(
+            "config.invalid", f"--set takes SECTION.KEY=VALUE, and {text!r} has no `=`."
+        )
+    return key, value
+
+
+if __name__ == "__main__":
+    sys.exit(main())

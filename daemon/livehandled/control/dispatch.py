@@ -1,0 +1,162 @@
+"""From a request's text to its answer's text.
+
+jsonrpcserver calls the method and tells success from error; decoding is msgspec's, typed by the
+catalogue. Each member of a batch is dispatched on its own, because the library would refuse a
+whole batch for one bad member.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
+from inspect import isawaitable
+from typing import Generic, NamedTuple, TypeVar
+
+import msgspec
+from jsonrpcserver import Success
+from jsonrpcserver.async_dispatcher import call as call_async
+from jsonrpcserver.dispatcher import call as call_now
+from jsonrpcserver.dispatcher import to_response
+from jsonrpcserver.exceptions import JsonRpcError
+from jsonrpcserver.request import Request as Call
+from jsonrpcserver.response import to_serializable_one
+from jsonrpcserver.result import Result
+from jsonrpcserver.sentinels import NOCONTEXT
+from msgspec import Raw
+
+from livehandle_proto.envelope import BadRequestError, Request, decode_request
+from livehandle_proto.errors import LiveHandleError
+from livehandle_proto.methods import METHODS, Params
+from livehandle_proto.suggest import nearest
+from livehandled.control.params import decode_params
+
+_log = logging.getLogger(__name__)
+_encode = msgspec.json.Encoder().encode
+
+P = TypeVar("P")
+Handler = Callable[[P, Params], object]
+"""Carries out one method for a peer: returns the result, or an awaitable of it."""
+
+
+class Answer(NamedTuple):
+    """What came of one request."""
+
+    request_id: Raw
+    """The id verbatim; empty for a notification."""
+    method: str | None
+    text: bytes
+    """The JSON-RPC answer, without the line's end."""
+    error: dict[str, object] | None
+    """The JSON-RPC error object, if it is one."""
+
+    @property
+    def notification(self) -> bool:
+        """Whether nobody waits for the answer."""
+        return not bytes(self.request_id)
+
+
+class Later(NamedTuple):
+    """A request that is under way: it has begun, and its answer takes a wait."""
+
+    request: Request
+    answer: Callable[[], Awaitable[Answer]]
+
+
+class Dispatcher(Generic[P]):
+    """Calls the handler of each request's method."""
+
+    def __init__(self, handlers: Mapping[str, Handler[P]]) -> None:
+        if handlers.keys() != METHODS.keys():
+            odd = sorted(handlers.keys() ^ METHODS.keys())
+            raise ValueError(f"handlers and catalogue differ: {odd}")
+        self._methods = {name: _guarded(name, handler) for name, handler in handlers.items()}
+
+    def start(self, peer: P, text: bytes | Raw) -> Answer | Later:
+        """Begin a request. What can be answered at once, is."""
+        try:
+            request = decode_request(text)
+        except BadRequestError as bad:
+            return failed(bad.request_id, None, bad.error)
+        try:
+            method = self._methods.get(request.method)
+            if method is None:
+                raise _not_found(request.method)
+            params = decode_params(request.method, request.params)
+        except LiveHandleError as error:
+            return failed(request.id, request.method, error)
+        called = Call(request.method, [params], request.id)
+        answer = _told(called, call_now(called, peer, method))
+        result = answer.get("result")
+        if isawaitable(result):
+            return Later(request, lambda: self._finish(request, result))
+        return _answered(request, answer)
+
+    def refuse(self, text: bytes | Raw, error: LiveHandleError) -> Answer:
+        """Answer a request with an error, whatever it asks for."""
+        try:
+            request = decode_request(text)
+        except BadRequestError as bad:
+            return failed(bad.request_id, None, bad.error)
+        return failed(request.id, request.method, error)
+
+    async def _finish(self, request: Request, result: Awaitable[object]) -> Answer:
+        async def awaited() -> object:
+            with _named_errors(request.method):
+                return Success(await result)
+
+        called = Call(request.method, [], request.id)
+        outcome = await call_async(called, NOCONTEXT, awaited)
+        return _answered(request, _told(called, outcome))
+
+
+def failed(request_id: Raw, method: str | None, error: LiveHandleError) -> Answer:
+    """Return the error answer to a request."""
+    told = error.to_json()
+    text = _encode({"jsonrpc": "2.0", "error": told, "id": request_id})
+    return Answer(request_id, method, text, told)
+
+
+def _told(called: Call, outcome: Result) -> dict[str, object]:
+    answer = to_serializable_one(to_response(called, outcome))
+    assert isinstance(answer, dict)  # only a batch would give a list
+    return answer
+
+
+def _answered(request: Request, answer: dict[str, object]) -> Answer:
+    error = answer.get("error")
+    return Answer(
+        request.id, request.method, _encode(answer), error if isinstance(error, dict) else None
+    )
+
+
+def _guarded(name: str, handler: Handler[P]) -> Callable[[P, Params], object]:
+    def method(peer: P, params: Params) -> object:
+        with _named_errors(name):
+            return Success(handler(peer, params))
+
+    return method
+
+
+@contextmanager
+def _named_errors(method: str) -> Iterator[None]:
+    """Turn an error of ours into the library's, and a fault into one that shows nothing."""
+    try:
+        yield
+    except LiveHandleError as error:
+        raise _library_error(error) from error
+    except Exception as fault:
+        _log.exception("%s failed", method)
+        why = f"{method} failed inside the daemon; its log says how."
+        raise _library_error(LiveHandleError("wire.internal", why)) from fault
+
+
+def _library_error(error: LiveHandleError) -> JsonRpcError:
+    told = error.to_json()
+    return JsonRpcError(error.code, str(told["message"]), told["data"])
+
+
+def _not_found(method: str) -> LiveHandleError:
+    near = nearest(method, METHODS)
+    hint = f"did you mean {near}?" if near else "the catalogue lists what there is."
+    return LiveHandleError(
+        "wire.method_not_found", f"There is no method {method[:80]!r}: {hint}", did_you_mean=near
+    )

@@ -1,0 +1,204 @@
+"""One connection's subscriptions: which events it gets, and what becomes of them when it is slow.
+
+The delivery classes of protocol section 5, for one listener.
+"""
+
+from collections import deque
+from collections.abc import Iterable
+from functools import partial
+
+from livehandle_proto.envelope import event_body, event_head
+from livehandle_proto.errors import LiveHandleError
+from livehandle_proto.topics import Dropped, Lagged
+from livehandle_proto.values import Value
+from livehandled.control.outlet import Outlet, Waiting
+from livehandled.hub import Event, Hub
+
+
+class Backlog:
+    """What all subscriptions of one connection have waiting, and how much they may."""
+
+    def __init__(self, *, log_bytes: int, stream_bytes: int) -> None:
+        self.log_limit = log_bytes
+        self.stream_limit = stream_bytes
+        self.log_bytes = 0
+        self.stream_bytes = 0
+        self.stream: deque[StreamPlace] = deque()
+
+
+class StreamPlace:
+    """A stream event that waits, and whose it is."""
+
+    __slots__ = ("event", "subscription", "waiting")
+
+    def __init__(self, subscription: "Subscription", event: Event, waiting: Waiting) -> None:
+        self.subscription = subscription
+        self.event = event
+        self.waiting = waiting
+
+
+class _Gap:
+    """A run of dropped stream events, told by one notice in the place of the first."""
+
+    def __init__(self, seq: int) -> None:
+        self.count = 0
+        self.first = self.last = seq
+
+
+class Subscription:
+    """The events of some topics, on their way to one connection.
+
+    Events after `start_seq` are the subscription's. Lines are shorter than `line_bytes`.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        topics: Iterable[str],
+        *,
+        start_seq: int,
+        hub: Hub,
+        outlet: Outlet,
+        backlog: Backlog,
+        line_bytes: int,
+    ) -> None:
+        self.name = name
+        self.topics = frozenset(topics)
+        self.line_bytes = line_bytes
+        self.ended = False
+        self._start_seq = start_seq
+        self._head = event_head(name)
+        self._hub = hub
+        self._outlet = outlet
+        self._backlog = backlog
+        self._last_seq = start_seq
+        self._lagging = False
+        self._missed = 0
+        self._states: dict[str, Waiting] = {}
+        self._gap: _Gap | None = None
+
+    def activate(self) -> None:
+        """Begin: replay what came since `start_seq`, then take events as they come."""
+        if self.ended:
+            return
+        if self._hub.can_replay(self._start_seq):
+            for event in self._hub.replay(self._start_seq, self.topics):
+                self.deliver(event)
+        else:
+            self._lag(missed=self._hub.last_seq - self._start_seq)
+        if not self.ended:
+            self._hub.attach(self.deliver, self.topics)
+
+    def end(self) -> None:
+        """Send no more events."""
+        self.ended = True
+        self._hub.detach(self.deliver)
+
+    def deliver(self, event: Event) -> None:
+        """Write an event, or let it wait by its class."""
+        if self._lagging:
+            self._missed += event.delivery == "log"
+            return
+        line = event.line(self._head)
+        if len(line) >= self.line_bytes:
+            line = self._too_large(event, len(line))
+        if self._outlet.idle:
+            self._outlet.write(line)
+            self._last_seq = event.seq
+        elif event.delivery == "log":
+            self._wait_log(event, line)
+        elif event.delivery == "state":
+            self._wait_state(event, line)
+        else:
+            self._wait_stream(event, line)
+
+    def _wait_log(self, event: Event, line: bytes) -> None:
+        if self._backlog.log_bytes + len(line) > self._backlog.log_limit:
+            self._lag(missed=1)
+            return
+        self._backlog.log_bytes += len(line)
+        self._outlet.wait(Waiting(line, partial(self._log_taken, line)))
+        self._last_seq = event.seq
+
+    def _log_taken(self, line: bytes) -> bytes:
+        self._backlog.log_bytes -= len(line)
+        return line
+
+    def _wait_state(self, event: Event, line: bytes) -> None:
+        """Put the newest value at the end, for its number is the highest."""
+        older = self._states.pop(event.topic, None)
+        if older is not None:
+            self._outlet.drop(older)
+        waiting = Waiting(line)
+        waiting.render = partial(self._state_taken, event.topic, waiting)
+        self._states[event.topic] = waiting
+        self._outlet.wait(waiting)
+        self._last_seq = event.seq
+
+    def _state_taken(self, topic: str, waiting: Waiting) -> bytes:
+        if self._states.get(topic) is waiting:
+            del self._states[topic]
+        return waiting.line
+
+    def _wait_stream(self, event: Event, line: bytes) -> None:
+        waiting = Waiting(line)
+        backlog = self._backlog
+        place = StreamPlace(self, event, waiting)
+        waiting.render = partial(self._stream_taken, place)
+        backlog.stream.append(place)
+        backlog.stream_bytes += len(line)
+        self._outlet.wait(waiting)
+        while backlog.stream_bytes > backlog.stream_limit and len(backlog.stream) > 1:
+            oldest = backlog.stream.popleft()
+            backlog.stream_bytes -= len(oldest.waiting.line)
+            self._outlet.drop(oldest.waiting)
+            oldest.subscription.dropped(oldest)
+
+    def _stream_taken(self, place: StreamPlace) -> bytes:
+        self._backlog.stream.popleft()
+        self._backlog.stream_bytes -= len(place.waiting.line)
+        self._last_seq = max(self._last_seq, place.event.seq)
+        return place.waiting.line
+
+    def dropped(self, place: StreamPlace) -> None:
+        """Note that a stream event was dropped; the first of a run becomes the notice."""
+        place.waiting.render = None
+        if self._gap is None:
+            self._gap = _Gap(place.event.seq)
+            place.waiting.render = self._gap_taken
+        self._gap.count += 1
+        self._gap.last = place.event.seq
+
+    def _gap_taken(self) -> bytes:
+        gap, self._gap = self._gap, None
+        if gap is None or self.ended:
+            return b""
+        dropped = Dropped(count=gap.count, first=gap.first, last=gap.last)
+        return self._notice("events.dropped", dropped, gap.last)
+
+    def _lag(self, missed: int) -> None:
+        """End with one notice, which counts what is missed until it is written."""
+        self._lagging = True
+        self._missed = missed
+        if self._outlet.idle:
+            self._outlet.write(self._lag_taken())
+        else:
+            self._outlet.wait(Waiting(b"", self._lag_taken))
+
+    def _lag_taken(self) -> bytes:
+        self.end()
+        lagged = Lagged(last_seq=self._last_seq, missed=self._missed)
+        return self._notice("events.lagged", lagged, self._last_seq)
+
+    def _notice(self, topic: str, data: Value, seq: int) -> bytes:
+        return self._head + event_body(seq, self._hub.cursor(seq), self._hub.now_ms(), topic, data)
+
+    def _too_large(self, event: Event, length: int) -> bytes:
+        error = LiveHandleError(
+            "wire.result_too_large",
+            f"The event's line is {length} bytes long: raise max_line_bytes in daemon.hello.",
+            param="max_line_bytes",
+            expected=f"more than {length}",
+        )
+        data = {"error": error.to_json()}
+        return self._head + event_body(event.seq, event.cursor, event.ts_ms, event.topic, data)

@@ -1,0 +1,99 @@
+"""What both directions carry: content, its parts, and tool calls (wire 2.2, 3.2)."""
+
+from msgspec import Struct
+
+Object = dict[str, object]
+"""A JSON object whose names are the user's own, never the protocol's."""
+
+
+class Message(Struct, rename="camel", omit_defaults=True, frozen=True, kw_only=True):
+    """Base of every JSON object of the protocol: camelCase on the wire, defaults left out."""
+
+
+class Blob(Message, frozen=True, kw_only=True):
+    """Bytes with their type. `data` is base64 text, kept as it came."""
+
+    mime_type: str = ""
+    data: str = ""
+    display_name: str | None = None
+
+
+class FileData(Message, frozen=True, kw_only=True):
+    """A file the service can fetch by itself."""
+
+    mime_type: str = ""
+    file_uri: str = ""
+    display_name: str | None = None
+
+
+class FunctionCall(Message, frozen=True, kw_only=True):
+    """One call the model makes. Vertex may leave `id` out, and may stream the arguments."""
+
+    id: str = ""
+    name: str = ""
+    args: Object = {}
+    partial_args: list[Object] | None = None
+    will_continue: bool | None = None
+
+
+class FunctionResponsePart(Message, frozen=True, kw_only=True):
+    """A picture or file that belongs to a function's result."""
+
+    inline_data: Blob | None = None
+    file_data: FileData | None = None
+
+
+class FunctionResponse(Message, frozen=True, kw_only=True):
+    """The answer to one call (wire 2.4). `response` must be a JSON object."""
+
+    id: str | None = None
+    name: str | None = None
+    response: Object = {}
+    scheduling: str | None = None
+    will_continue: bool | None = None
+    parts: list[FunctionResponsePart] | None = None
+
+
+class ExecutableCode(Message, frozen=True, kw_only=True):
+    """Code the model wrote to run at the service."""
+
+    id: str | None = None
+    language: str = ""
+    code: str = ""
+
+
+class CodeExecutionResult(Message, frozen=True, kw_only=True):
+    """What the model's code printed at the service."""
+
+    id: str | None = None
+    outcome: str = ""
+    output: str = ""
+
+
+class Part(Message, frozen=True, kw_only=True):
+    """One piece of content: exactly one of the data fields is set, plus notes about it."""
+
+    text: str | None = None
+    inline_data: Blob | None = None
+    file_data: FileData | None = None
+    function_call: FunctionCall | None = None
+    function_response: FunctionResponse | None = None
+    executable_code: ExecutableCode | None = None
+    code_execution_result: CodeExecutionResult | None = None
+    thought: bool | None = None
+    thought_signature: str | None = None
+    video_metadata: Object | None = None
+    media_resolution: Object | None = None
+    part_metadata: Object | None = None
+
+
+class Content(Message, frozen=True, kw_only=True):
+    """Parts by one speaker: `role` is `user` or `model` (`system` on Vertex 2.5 alone)."""
+
+    parts: list[Part] = []
+    role: str | None = None
+
+
+def text_content(text: str, role: str | None = None) -> Content:
+    """Return content of one text part."""
+    return Content(parts=[Part(text=text)], role=role)

@@ -1,0 +1,127 @@
+"""The event log: one sequence of events, whoever listens (protocol section 5)."""
+
+import secrets
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+
+from livehandle_proto.envelope import event_body
+from livehandle_proto.errors import LiveHandleError
+from livehandle_proto.topics import TOPICS, Delivery
+from livehandle_proto.values import Value
+
+Sink = Callable[["Event"], None]
+"""Takes an event at once: it may keep it or drop it, but never wait."""
+
+
+class Event:
+    """One event. Its line is encoded at most once for each head that asks for it."""
+
+    __slots__ = ("_body", "_lines", "cursor", "data", "delivery", "seq", "topic", "ts_ms")
+
+    def __init__(self, seq: int, cursor: str, ts_ms: int, topic: str, data: Value) -> None:
+        self.seq = seq
+        self.cursor = cursor
+        self.ts_ms = ts_ms
+        self.topic = topic
+        self.data = data
+        self.delivery: Delivery = TOPICS[topic].delivery
+        self._body: bytes | None = None
+        self._lines: dict[bytes, bytes] = {}
+
+    def line(self, head: bytes) -> bytes:
+        """Return the event's line for a subscription, by the head of its lines.
+
+        Subscriptions are numbered by connection, so a thousand listeners share a few heads.
+        """
+        line = self._lines.get(head)
+        if line is None:
+            if self._body is None:
+                self._body = event_body(self.seq, self.cursor, self.ts_ms, self.topic, self.data)
+            line = self._lines[head] = head + self._body
+        return line
+
+
+class Hub:
+    """Numbers events, hands them to the sinks of their topic, and keeps what can be replayed.
+
+    The ring holds the newest events of the `log` class; of the `state` class the latest of each
+    topic is kept; the `stream` class is not kept, nor even built where nobody listens.
+    """
+
+    def __init__(self, *, ring_events: int, wall_ms: Callable[[], int]) -> None:
+        self.instance = secrets.token_hex(4)
+        self.last_seq = 0
+        self._wall_ms = wall_ms
+        self._sinks: dict[str, list[Sink]] = {topic: [] for topic in TOPICS}
+        self._ring: deque[Event] = deque(maxlen=ring_events)
+        self._forgotten_seq = 0
+        self._states: dict[str, Event] = {}
+
+    def now_ms(self) -> int:
+        """Return the wall clock, in milliseconds since 1970."""
+        return self._wall_ms()
+
+    def cursor(self, seq: int | None = None) -> str:
+        """Return the cursor of an event's place in the sequence; by default, of the last."""
+        return f"{self.instance}:{self.last_seq if seq is None else seq}"
+
+    def wanted(self, topic: str) -> bool:
+        """Return whether an event of the topic would reach anybody, now or by replay."""
+        return bool(self._sinks[topic]) or TOPICS[topic].delivery != "stream"
+
+    def publish(self, topic: str, data: Value) -> None:
+        """Give the event its number, keep it by its class, and hand it to the topic's sinks."""
+        sinks = self._sinks[topic]
+        delivery = TOPICS[topic].delivery
+        if delivery == "stream" and not sinks:
+            return
+        self.last_seq += 1
+        event = Event(self.last_seq, self.cursor(), self._wall_ms(), topic, data)
+        if delivery == "log":
+            self._remember(event)
+        elif delivery == "state":
+            self._states[topic] = event
+        for sink in tuple(sinks):  # a sink may detach itself while it is called
+            sink(event)
+
+    def _remember(self, event: Event) -> None:
+        if len(self._ring) == self._ring.maxlen:
+            self._forgotten_seq = self._ring[0].seq
+        self._ring.append(event)
+
+    def attach(self, sink: Sink, topics: Iterable[str]) -> None:
+        """Hand the topics' events to the sink from now on."""
+        for topic in topics:
+            self._sinks[topic].append(sink)
+
+    def detach(self, sink: Sink) -> None:
+        """Hand no more events to the sink."""
+        for sinks in self._sinks.values():
+            if sink in sinks:
+                sinks.remove(sink)
+
+    def parse(self, cursor: str) -> int | None:
+        """Return the place a cursor names, or None where it is another instance's.
+
+        Raises `events.bad_cursor` for what is no cursor.
+        """
+        instance, _, seq = cursor.partition(":")
+        if not instance or not (seq.isascii() and seq.isdigit()):
+            raise LiveHandleError(
+                "events.bad_cursor",
+                f"{cursor[:80]!r} is no cursor: give the `cursor` of an event or of an answer.",
+                param="since",
+                expected="instance:seq",
+            )
+        return int(seq) if instance == self.instance else None
+
+    def can_replay(self, seq: int) -> bool:
+        """Return whether nothing of the `log` class after `seq` has been forgotten."""
+        return self._forgotten_seq <= seq <= self.last_seq
+
+    def replay(self, seq: int, topics: Iterable[str]) -> Iterator[Event]:
+        """Yield the kept events of the topics that came after `seq`, in order."""
+        wanted = frozenset(topics)
+        kept = [e for e in self._ring if e.seq > seq and e.topic in wanted]
+        kept += [e for e in self._states.values() if e.seq > seq and e.topic in wanted]
+        yield from sorted(kept, key=lambda e: e.seq)

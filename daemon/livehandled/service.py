@@ -1,0 +1,141 @@
+"""The daemon from start to stop: the order is here, and nowhere else."""
+
+import logging
+import os
+import signal
+import socket
+import time
+from collections.abc import AsyncIterator, MutableMapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import anyio
+from anyio.abc import TaskGroup
+
+from livehandle_proto.topics import Stopping
+from livehandled.config.loader import Loaded
+from livehandled.control import listener
+from livehandled.control.calls import Calls, Surroundings
+from livehandled.control.dispatch import Dispatcher
+from livehandled.control.lock import InstanceLock
+from livehandled.control.server import ControlServer
+from livehandled.handle import LiveHandle
+from livehandled.hub import Hub
+
+_log = logging.getLogger(__name__)
+
+_STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+class Service(NamedTuple):
+    """What a daemon is started with."""
+
+    loaded: Loaded
+    socket_path: Path
+    environ: MutableMapping[str, str]
+
+
+class _Stop:
+    """The wish to stop, and whose it is."""
+
+    def __init__(self) -> None:
+        self.reason = ""
+        self.wished = anyio.Event()
+
+    def wish(self, reason: str) -> None:
+        if not self.wished.is_set():
+            self.reason = reason
+            self.wished.set()
+
+
+async def run(service: Service) -> None:
+    """Hold the socket and the session until a signal or `daemon.shutdown`.
+
+    Raises `daemon.already_running` or `config.invalid` before anything has changed.
+    """
+    path = service.socket_path
+    given = listener.inherited(service.environ, os.getpid())
+    listener.make_directory(path.parent)
+    config = service.loaded.config
+    with InstanceLock(path):
+        bound = given or listener.bind(path, mode=config.control.mode, group=config.control.group)
+        try:
+            async with _emulator(service.loaded) as emulator_url:
+                await _serve(service, bound, emulator_url)
+        finally:
+            bound.close()
+            if given is None:
+                path.unlink(missing_ok=True)
+
+
+async def _serve(service: Service, bound: socket.socket, emulator_url: str) -> None:
+    config = service.loaded.config
+    stop = _Stop()
+    hub = Hub(ring_events=config.limits.ring_events, wall_ms=_wall_ms)
+    handle = LiveHandle(service.loaded, hub=hub, environ=service.environ, emulator_url=emulator_url)
+    around = Surroundings(
+        socket=str(service.socket_path),
+        limits=config.limits,
+        started=time.monotonic(),
+        clock=time.monotonic,
+        peers=lambda: len(server.peers),
+        shut_down=lambda: stop.wish("shutdown"),
+    )
+    server = ControlServer(
+        bound,
+        dispatcher=Dispatcher(Calls(handle, hub, around).handlers()),
+        hub=hub,
+        control=config.control,
+        limits=config.limits,
+    )
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(_watch_signals, stop)
+        async with _serving(server, tasks), handle:
+            _log.info("listening on %s", service.socket_path)
+            # As long as the daemon is wanted.
+            await stop.wished.wait()
+            _log.info("stopping: %s", stop.reason)
+            hub.publish("daemon.stopping", Stopping(reason=stop.reason))
+            server.refuse_calls()
+        tasks.cancel_scope.cancel()
+
+
+@asynccontextmanager
+async def _serving(server: ControlServer, tasks: TaskGroup) -> AsyncIterator[None]:
+    """Serve clients; at the end, let them go when the session has ended and said so."""
+    finished = anyio.Event()
+
+    async def run() -> None:
+        await server.run()
+        finished.set()
+
+    tasks.start_soon(run)
+    yield
+    server.close()
+    # Each peer has a second for its last lines.
+    await finished.wait()
+
+
+@asynccontextmanager
+async def _emulator(loaded: Loaded) -> AsyncIterator[str]:
+    """Run the emulator on a loopback port, where the configuration asks for it."""
+    if loaded.config.session.backend != "emulator":
+        yield ""
+        return
+    from livehandle_emulator.server import serve  # not needed beside a real service
+
+    async with anyio.create_task_group() as tasks:
+        port = await tasks.start(serve)
+        yield f"ws://127.0.0.1:{port}"
+        tasks.cancel_scope.cancel()
+
+
+async def _watch_signals(stop: _Stop) -> None:
+    with anyio.open_signal_receiver(*_STOP_SIGNALS) as signals:
+        async for number in signals:
+            stop.wish(signal.Signals(number).name)
+
+
+def _wall_ms() -> int:
+    return time.time_ns() // 1_000_000

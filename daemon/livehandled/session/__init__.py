@@ -1,0 +1,1 @@
+"""One conversation: its connection, its phase, what waits to be sent."""

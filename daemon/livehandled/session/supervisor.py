@@ -1,0 +1,222 @@
+"""One session: opens its connection, runs its reader and its writer, says how it ended."""
+
+import logging
+from collections.abc import Callable
+from typing import Literal
+from uuid import uuid4
+
+import anyio
+import msgspec
+from websockets.asyncio.client import ClientConnection
+from websockets.exceptions import ConnectionClosed
+
+from livehandle_proto import topics as t
+from livehandle_proto import values as v
+from livehandle_proto.errors import LiveHandleError
+from livehandled.gemini.codec import FrameError, decode_server
+from livehandled.gemini.endpoints import public
+from livehandled.gemini.server import ServerMessage
+from livehandled.router import Router
+from livehandled.session.connection import Plan, close_error, open_connection, set_up
+from livehandled.session.conversation import Conversation
+from livehandled.session.outbox import Outbox
+
+_log = logging.getLogger(__name__)
+
+_STOP_GRACE_S = 1.0
+
+
+class Session:
+    """One conversation with the model, from `run` to `ended`.
+
+    `run` is the session's only task; reader and writer live inside it. Everything else is
+    called from the same event loop and never waits, but `settled` and `done`.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        *,
+        router: Router,
+        outbox: Outbox,
+        clock: Callable[[], float],
+    ) -> None:
+        self.id: str | None = None
+        self.conversation = Conversation()
+        self.ended: v.Ended | None = None
+        self.last_close: v.Close | None = None
+        self.ready = False
+        self._plan = plan
+        self._router = router
+        self._outbox = outbox
+        self._clock = clock
+        self._ready_at: float | None = None
+        self._error: LiveHandleError | None = None
+        self._settled = anyio.Event()
+        self._done = anyio.Event()
+        self._wake = anyio.Event()
+        self._scope = anyio.CancelScope()
+        self._stop_reason: Literal["disconnected", "stopped"] | None = None
+
+    async def run(self) -> None:
+        """Open the connection and converse until either side ends it. Never raises for that."""
+        ended = v.Ended(reason="stopped")
+        try:
+            with self._scope:
+                self._router.route(self.conversation.move("connecting"))
+                ended = await self._converse()
+            if self._stop_reason is not None:
+                ended = v.Ended(reason=self._stop_reason)
+        except LiveHandleError as error:
+            self._error = error
+            ended = v.Ended(reason="failed", code=_close_code(error), message=error.message)
+            self._tell(error)
+        finally:
+            self._finish(ended)
+
+    def put(self, frame: bytes, *, media: bool = False) -> None:
+        """Queue a frame for the model. Raises `session.queue_full` or `session.ended`."""
+        if self.ended is not None or self._stop_reason is not None:
+            raise LiveHandleError("session.ended", "The session has ended: call connect.")
+        self._outbox.put(frame, media=media, now=self._clock())
+        self._wake.set()
+
+    async def settled(self) -> None:
+        """Wait until the session is set up. Raises why it could not be."""
+        # Bounded by the deadlines of connecting and of the setup.
+        await self._settled.wait()
+        if self._error is not None:
+            raise LiveHandleError(self._error.name, self._error.message, **self._error.data)
+        if not self.ready:
+            raise LiveHandleError("session.ended", "The session was ended before it was set up.")
+
+    async def done(self) -> v.Ended:
+        """Wait until the session has ended, and return how (decision Z1: every waiter is told)."""
+        # As long as the session lasts: whoever calls sets the deadline.
+        await self._done.wait()
+        assert self.ended is not None
+        return self.ended
+
+    def stop(self, reason: Literal["disconnected", "stopped"]) -> None:
+        """Begin to end the session; `done` tells when it has."""
+        if self.ended is None and self._stop_reason is None:
+            self._stop_reason = reason
+            self._router.route(self.conversation.move("disconnecting"))
+            if self.ready:
+                # What was sent before goes out first, as far as it goes out at all.
+                self._wake.set()
+                self._scope.deadline = anyio.current_time() + _STOP_GRACE_S
+            else:
+                self._scope.cancel()
+
+    def describe(self, *, backend: str, model: str) -> v.Session:
+        """Return the session as clients see it."""
+        talk = self.conversation
+        connected = self._ready_at is not None and self.ended is None
+        return v.Session(
+            session_id=self.id,
+            phase=talk.phase,
+            backend=backend,
+            model=model,
+            connected_ms=(
+                int((self._clock() - self._ready_at) * 1000)
+                if connected and self._ready_at is not None
+                else None
+            ),
+            connection=v.Connection(generation=1, url=public(self._plan.url)),
+            resumable=False,
+            reconnects=0,
+            current_turn=talk.turns if talk.turn_open and connected else None,
+            turns=talk.turns,
+            last_close=self.last_close,
+        )
+
+    async def _converse(self) -> v.Ended:
+        async with open_connection(self._plan) as websocket:
+            self._router.route(self.conversation.move("setup_sent"))
+            complete = await set_up(websocket, self._plan)
+            self.id = complete.session_id or str(uuid4())
+            self._ready_at = self._clock()
+            self.ready = True
+            self._router.route(self.conversation.move("active"))
+            self._router.route([("connected", t.SessionStarted(session_id=self.id))])
+            _log.info("session %s is set up at %s", self.id, public(self._plan.url))
+            self._settled.set()
+            ended = v.Ended(reason="stopped")
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(self._write, websocket, tasks.cancel_scope)
+                ended = await self._read(websocket)
+                tasks.cancel_scope.cancel()
+        return ended
+
+    async def _read(self, websocket: ClientConnection) -> v.Ended:
+        while True:
+            try:
+                # As long as the service is silent: pings notice a dead connection.
+                frame = await websocket.recv(decode=False)
+            except ConnectionClosed as closed:
+                return self._closed(closed)
+            try:
+                decoded = decode_server(frame)
+            except FrameError as error:
+                self._tell(LiveHandleError("upstream.bad_message", f"Not a message: {error}."))
+                continue
+            for field in decoded.skipped:
+                self._tell(LiveHandleError("upstream.bad_message", f"Passed over {field}."))
+            if self._router.wants_raw():
+                self._router.route([("raw", t.RawMessage(message=msgspec.Raw(frame)))])
+            self._tell_refusal(decoded.message)
+            if self._stop_reason is None:
+                self._router.route(self.conversation.receive(decoded.message))
+
+    async def _write(self, websocket: ClientConnection, conversing: anyio.CancelScope) -> None:
+        while True:
+            frame = self._outbox.take(self._clock())
+            if frame is None and self._stop_reason is not None:
+                conversing.cancel()
+                return
+            if frame is None:
+                # As long as nobody has anything to say.
+                await self._wake.wait()
+                self._wake = anyio.Event()
+                continue
+            try:
+                await websocket.send(frame, text=True)
+            except ConnectionClosed:
+                return  # the reader is told the same, and says how it ended
+
+    def _closed(self, closed: ConnectionClosed) -> v.Ended:
+        error = close_error(closed, self._plan, during_setup=False)
+        code = _close_code(error)
+        reason = str(error.data.get("close_reason", ""))
+        self.last_close = v.Close(code=code, reason=reason)
+        if code != 1000:
+            self._tell(error)
+        return v.Ended(reason="closed", code=code, message=reason or error.message)
+
+    def _tell_refusal(self, message: ServerMessage) -> None:
+        """Tell of an error object, which the service rarely sends instead of a close."""
+        if message.error is not None or message.code is not None:
+            said = message.message or (message.error or {}).get("message") or "no reason given"
+            self._tell(LiveHandleError("upstream.rejected", f"The service says: {said}."))
+
+    def _tell(self, error: LiveHandleError) -> None:
+        _log.warning("%s [%s]", error.message, error.name)
+        told = error.to_json()
+        self._router.route([("error", msgspec.convert(told, v.ErrorObject))])
+
+    def _finish(self, ended: v.Ended) -> None:
+        if self.last_close is None and ended.code is not None:
+            self.last_close = v.Close(code=ended.code, reason=ended.message)
+        self.ended = ended
+        self.ready = False
+        self._router.route(self.conversation.move("disconnected"))
+        self._router.route([("disconnected", ended)])
+        _log.info("session %s ended: %s", self.id or "-", ended.reason)
+        self._settled.set()
+        self._done.set()
+
+
+def _close_code(error: LiveHandleError) -> int | None:
+    code = error.data.get("close_code")
+    return code if isinstance(code, int) else None

@@ -1,0 +1,108 @@
+"""Every error that crosses the socket, by name (protocol section 7).
+
+`data.name` is the contract; the numbers group errors by area. The message of an error is one
+sentence that says what to do, so it is written where the error is raised; what stands here is
+the meaning that every occurrence shares.
+"""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+
+class ErrorKind(NamedTuple):
+    """What all errors of one name have in common."""
+
+    code: int
+    """JSON-RPC error code: outside -32768…-32000 but for the five that JSON-RPC defines."""
+    retryable: bool
+    """Whether the same request may succeed later, unchanged."""
+    meaning: str
+
+
+ERRORS: Mapping[str, ErrorKind] = {
+    "wire.parse_error": ErrorKind(-32700, False, "The line is not JSON."),
+    "wire.invalid_request": ErrorKind(-32600, False, "The JSON is not a JSON-RPC 2.0 request."),
+    "wire.method_not_found": ErrorKind(-32601, False, "No method has that name."),
+    "wire.invalid_params": ErrorKind(-32602, False, "A parameter is missing, unknown or wrong."),
+    "wire.internal": ErrorKind(-32603, False, "The daemon failed; its log says how."),
+    "session.not_connected": ErrorKind(1000, False, "No session is open: call connect."),
+    "session.already_connected": ErrorKind(1001, False, "A session is open already."),
+    "session.setup_failed": ErrorKind(1002, True, "The session could not be opened."),
+    "session.ended": ErrorKind(1003, False, "The session ended before the call was done."),
+    "session.timeout": ErrorKind(1004, True, "The awaited moment did not come in time."),
+    "session.queue_full": ErrorKind(1005, True, "The way to the model is full: send slower."),
+    "audio.misaligned": ErrorKind(1100, False, "An odd byte count cannot be 16-bit samples."),
+    "audio.empty": ErrorKind(1101, False, "The audio has no samples."),
+    "audio.bad_base64": ErrorKind(1102, False, "The data is not standard base64."),
+    "video.not_jpeg": ErrorKind(1110, False, "The data is not a JPEG picture."),
+    "text.empty": ErrorKind(1120, False, "The text is empty."),
+    "tools.unknown_call": ErrorKind(1200, False, "The model made no call of that id."),
+    "upstream.rejected": ErrorKind(1300, False, "The model's service refused the session."),
+    "upstream.quota": ErrorKind(1301, True, "The model's quota is used up for now."),
+    "upstream.model_not_found": ErrorKind(1302, False, "The service has no such live model."),
+    "upstream.unreachable": ErrorKind(1303, True, "The model's service could not be reached."),
+    "upstream.unsupported": ErrorKind(1304, False, "Refused here: the model would not take it."),
+    "upstream.bad_message": ErrorKind(1305, False, "The service sent what is no message."),
+    "auth.missing_key": ErrorKind(1400, False, "No API key is configured."),
+    "auth.rejected": ErrorKind(1401, False, "The service did not accept the credentials."),
+    "events.unknown_subscription": ErrorKind(1500, False, "No such subscription here."),
+    "events.unknown_topic": ErrorKind(1501, False, "No topic matches that name or pattern."),
+    "events.bad_cursor": ErrorKind(1502, False, "The cursor is not of the form instance:seq."),
+    "events.too_many": ErrorKind(1503, False, "The connection has too many subscriptions."),
+    "daemon.stopping": ErrorKind(1900, True, "The daemon is stopping."),
+    "daemon.forbidden": ErrorKind(1901, False, "This user may not use the socket."),
+    "daemon.already_running": ErrorKind(1902, False, "Another daemon holds this socket."),
+    "daemon.unreachable": ErrorKind(1903, True, "No daemon answers at that socket."),
+    "daemon.too_many_clients": ErrorKind(1904, True, "The daemon's client limit is reached."),
+    "wire.too_long": ErrorKind(1910, False, "The line is longer than the daemon reads."),
+    "wire.result_too_large": ErrorKind(1911, False, "The result needs a longer line."),
+    "wire.too_many_pending": ErrorKind(1912, True, "Too many calls of one connection wait."),
+    "config.invalid": ErrorKind(1920, False, "A configuration value cannot be used."),
+}
+
+
+class LiveHandleError(Exception):
+    """An error of the catalogue, raised in the daemon or received from it.
+
+    `data` is what the error carries beside its name: `param`, `expected`, `did_you_mean`,
+    `retry_after_ms`, `close_code`, `close_reason` and the like. A value of None is left out.
+    """
+
+    def __init__(self, name: str, message: str, /, **data: object) -> None:
+        super().__init__(message)
+        self.name = name
+        self.message = message
+        self.data = {key: value for key, value in data.items() if value is not None}
+
+    @property
+    def code(self) -> int:
+        """The number of the error; an unknown name from a newer daemon counts as internal."""
+        return ERRORS.get(self.name, ERRORS["wire.internal"]).code
+
+    @property
+    def retryable(self) -> bool:
+        """Whether the same request may succeed later, unchanged."""
+        return ERRORS.get(self.name, ERRORS["wire.internal"]).retryable
+
+    def to_json(self) -> dict[str, object]:
+        """Return the JSON-RPC error object, with texts of any length cut to fit a line."""
+        data = {"name": self.name, "retryable": self.retryable}
+        for key, value in self.data.items():
+            data[key] = _cut(value) if isinstance(value, str) else value
+        return {"code": self.code, "message": _cut(self.message), "data": data}
+
+    @classmethod
+    def from_json(cls, error: Mapping[str, object]) -> "LiveHandleError":
+        """Return the error that a JSON-RPC error object describes."""
+        given = error.get("data")
+        data = {str(k): v for k, v in given.items()} if isinstance(given, Mapping) else {}
+        name = str(data.pop("name", "wire.internal"))
+        data.pop("retryable", None)
+        return cls(name, str(error.get("message", "")), **data)
+
+
+_MAX_TEXT = 1000
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _MAX_TEXT else text[:_MAX_TEXT] + "…"

@@ -1,0 +1,72 @@
+"""Where the socket is: one rule for the daemon and every client (protocol section 1)."""
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from livehandle_proto.errors import LiveHandleError
+
+MAX_SOCKET_PATH_BYTES = 107
+"""The kernel's limit: `sun_path` holds 108 bytes, the last of them NUL."""
+
+_INSTANCE = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+
+def instance_name(flag: str | None, environ: Mapping[str, str]) -> str:
+    """Return the instance: `--instance`, else `$LIVEHANDLE_INSTANCE`, else `default`.
+
+    Raises `config.invalid` for a name that could not be one file name.
+    """
+    name = flag or environ.get("LIVEHANDLE_INSTANCE") or "default"
+    if not _INSTANCE.fullmatch(name) or name in {".", ".."}:
+        raise LiveHandleError(
+            "config.invalid",
+            f"The instance name {name!r} is not usable: give 1 to 64 of A-Z a-z 0-9 . _ -",
+            param="instance",
+            expected="1 to 64 of A-Z a-z 0-9 . _ -, not . or ..",
+        )
+    return name
+
+
+def socket_path(
+    socket_flag: str | None, instance_flag: str | None, environ: Mapping[str, str]
+) -> Path:
+    """Return the socket's path: `--socket`, else `$LIVEHANDLE_SOCKET`, else by instance.
+
+    Raises `config.invalid` where the path is longer than the kernel can bind.
+    """
+    explicit = socket_flag or environ.get("LIVEHANDLE_SOCKET")
+    if explicit:
+        path = Path(explicit).absolute()
+    else:
+        path = _runtime_directory() / f"{instance_name(instance_flag, environ)}.sock"
+    length = len(os.fsencode(path))
+    if length > MAX_SOCKET_PATH_BYTES:
+        raise LiveHandleError(
+            "config.invalid",
+            f"The socket path is {length} bytes long and the limit is {MAX_SOCKET_PATH_BYTES}: "
+            f"give a shorter --socket than {path}",
+            param="socket",
+            expected=f"at most {MAX_SOCKET_PATH_BYTES} bytes",
+        )
+    return path
+
+
+def _runtime_directory() -> Path:
+    import warnings
+
+    from platformdirs import user_runtime_path  # not needed where a path is given
+
+    try:
+        # Without a usable XDG_RUNTIME_DIR it warns and goes to a directory as private.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return user_runtime_path("livehandle", appauthor=False)
+    except PermissionError as error:
+        raise LiveHandleError(
+            "config.invalid",
+            f"Set XDG_RUNTIME_DIR or give --socket, there is no private directory: {error}",
+            param="socket",
+            expected="a directory of mode 0700 that is this user's own",
+        ) from error

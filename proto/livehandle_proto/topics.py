@@ -1,0 +1,251 @@
+"""Every topic an event can have, with what it carries and how it is delivered (section 5)."""
+
+from collections.abc import Iterable, Mapping
+from typing import Literal, NamedTuple
+
+from livehandle_proto.errors import LiveHandleError
+from livehandle_proto.suggest import nearest
+from livehandle_proto.values import Ended, ErrorObject, FunctionCall, Phase, Value
+
+Delivery = Literal["state", "log", "stream"]
+"""What a slow reader gets: the latest value (`state`), all of it from a replayable ring or a
+notice that ends the subscription (`log`), or the newest with a notice of what was dropped
+(`stream`)."""
+
+
+class Topic(NamedTuple):
+    """What all events of one topic have in common."""
+
+    delivery: Delivery
+    data: type[Value]
+    meaning: str
+
+
+class Nothing(Value, frozen=True, kw_only=True):
+    """No data: the topic says it all."""
+
+
+class SessionStarted(Value, frozen=True, kw_only=True):
+    """The id that the service gave the session, or one of ours where it gave none."""
+
+    session_id: str
+
+
+class Text(Value, frozen=True, kw_only=True):
+    """A piece of text, to be appended as it stands; or the whole of a turn's text."""
+
+    text: str
+
+
+class Transcript(Value, frozen=True, kw_only=True, omit_defaults=False):
+    """Words heard or spoken: a delta, to be appended as it stands."""
+
+    text: str
+    is_final: bool = False
+    """Set where the service says so; many models never do."""
+
+
+class Audio(Value, frozen=True, kw_only=True):
+    """Speech of the model: base64 of 16-bit little-endian mono samples.
+
+    `mime_type` states the rate, as a rule `audio/pcm;rate=24000`. What is too long for one line
+    comes as several events, each whole samples, to be played one after another.
+    """
+
+    data: str
+    mime_type: str
+
+
+class Media(Value, frozen=True, kw_only=True, omit_defaults=False):
+    """A picture or film of the model: join the base64 `data` of all `parts`, then decode."""
+
+    data: str
+    mime_type: str
+    part: int = 1
+    parts: int = 1
+
+
+class ToolCalls(Value, frozen=True, kw_only=True):
+    """Calls the model makes in one message."""
+
+    function_calls: list[FunctionCall]
+
+
+class CallIds(Value, frozen=True, kw_only=True):
+    """Calls the model no longer wants."""
+
+    ids: list[str]
+
+
+class TurnComplete(Value, frozen=True, kw_only=True):
+    """The end of turn number `turn`. `reason` is the service's, where it gives one."""
+
+    turn: int
+    reason: str | None = None
+
+
+class PhaseChange(Value, frozen=True, kw_only=True):
+    """The phase that began and the one it followed."""
+
+    phase: Phase
+    previous: Phase
+
+
+class GoAway(Value, frozen=True, kw_only=True):
+    """The service will close the connection within `time_left_ms`; None if it did not say."""
+
+    time_left_ms: int | None = None
+
+
+class ResumeUpdate(Value, frozen=True, kw_only=True, omit_defaults=False):
+    """Whether the session can be resumed from here. The handle itself is not told."""
+
+    resumable: bool
+    last_consumed_client_message_index: int | None = None
+
+
+class InteractionStatus(Value, frozen=True, kw_only=True):
+    """The service's word on the interaction, such as IN_PROGRESS or IDLE."""
+
+    status: str
+
+
+class Usage(Value, frozen=True, kw_only=True):
+    """Tokens of one turn, by the Gemini API's names without the suffix."""
+
+    prompt_token_count: int | None = None
+    response_token_count: int | None = None
+    cached_content_token_count: int | None = None
+    thoughts_token_count: int | None = None
+    tool_use_prompt_token_count: int | None = None
+    total_token_count: int | None = None
+
+
+class RawMessage(Value, frozen=True, kw_only=True):
+    """A message of the service, verbatim."""
+
+    message: object
+
+
+class Lagged(Value, frozen=True, kw_only=True):
+    """The last event that was sent, and how many were not.
+
+    The subscription has ended: subscribe again with `since` to go on without loss.
+    """
+
+    last_seq: int
+    missed: int
+
+
+class Dropped(Value, frozen=True, kw_only=True, rename={"first": "from", "last": "to"}):
+    """Events of a stream topic that were dropped: their number, first and last seq."""
+
+    count: int
+    first: int
+    last: int
+
+
+class FailedNotification(Value, frozen=True, kw_only=True):
+    """A request without an id that failed, and how."""
+
+    method: str | None
+    error: ErrorObject
+
+
+class Stopping(Value, frozen=True, kw_only=True):
+    """Why the daemon stops: `shutdown` or the name of a signal."""
+
+    reason: str
+
+
+TOPICS: Mapping[str, Topic] = {
+    "session.connected": Topic("log", SessionStarted, "The session is set up."),
+    "session.text_delta": Topic("log", Text, "Text of the model."),
+    "session.text_complete": Topic("log", Text, "The whole text of the model's turn."),
+    "session.audio_data": Topic("stream", Audio, "Speech of the model."),
+    "session.media": Topic("stream", Media, "A picture or film of the model."),
+    "session.input_transcription": Topic("log", Transcript, "What the service heard."),
+    "session.output_transcription": Topic("log", Transcript, "What the model says."),
+    "session.thought": Topic("log", Text, "A thought the model shows."),
+    "session.tool_call": Topic("log", ToolCalls, "The model calls functions."),
+    "session.tool_call_cancelled": Topic("log", CallIds, "Calls no longer wanted."),
+    "session.turn_complete": Topic("log", TurnComplete, "The turn has ended."),
+    "session.generation_complete": Topic("log", Nothing, "The model has produced all of it."),
+    "session.interrupted": Topic("log", Nothing, "The user cut the model off: stop playing."),
+    "session.phase_changed": Topic("state", PhaseChange, "The session's phase."),
+    "session.go_away": Topic("log", GoAway, "The service will close the connection."),
+    "session.disconnected": Topic("log", Ended, "The session has ended."),
+    "session.error": Topic("log", ErrorObject, "Something failed; the session may go on."),
+    "session.resume_update": Topic("log", ResumeUpdate, "Whether the session is resumable."),
+    "session.voice_activity_start": Topic("log", Nothing, "The service heard speech begin."),
+    "session.voice_activity_end": Topic("log", Nothing, "The service heard speech end."),
+    "session.interaction_status": Topic("log", InteractionStatus, "IN_PROGRESS, IDLE, …"),
+    "session.usage": Topic("log", Usage, "Tokens of the turn."),
+    "session.raw": Topic("stream", RawMessage, "Each message of the service, verbatim."),
+    "live.audio": Topic("stream", Audio, "Speech of the model."),
+    "live.media": Topic("stream", Media, "A picture or film of the model."),
+    "live.text_delta": Topic("log", Text, "Text of the model."),
+    "live.text_complete": Topic("log", Text, "The whole text of the model's turn."),
+    "live.input_transcript": Topic("log", Transcript, "What the service heard."),
+    "live.output_transcript": Topic("log", Transcript, "What the model says."),
+    "live.thought": Topic("log", Text, "A thought the model shows."),
+    "live.vad_start": Topic("log", Nothing, "The user began to speak."),
+    "live.vad_end": Topic("log", Nothing, "The user stopped speaking."),
+    "live.turn_complete": Topic("log", TurnComplete, "The turn has ended."),
+    "live.interrupted": Topic("log", Nothing, "The user cut the model off: stop playing."),
+    "live.connected": Topic("log", SessionStarted, "The session is set up."),
+    "live.disconnected": Topic("log", Ended, "The session has ended."),
+    "live.error": Topic("log", ErrorObject, "Something failed; the session may go on."),
+    "live.go_away": Topic("log", GoAway, "The service will close the connection."),
+    "events.lagged": Topic("log", Lagged, "This subscription fell behind and has ended."),
+    "events.dropped": Topic("log", Dropped, "Events of a stream topic were dropped here."),
+    "daemon.notification_failed": Topic("log", FailedNotification, "A call without id failed."),
+    "daemon.stopping": Topic("log", Stopping, "The daemon has begun to stop."),
+    "daemon.bye": Topic("log", Nothing, "The last event: the daemon closes the connection."),
+}
+
+OWN_TOPICS = frozenset(
+    {"events.lagged", "events.dropped", "daemon.notification_failed", "daemon.bye"}
+)
+"""Topics that concern one connection or subscription: sent to it unasked, never subscribed."""
+
+RAW_STREAM = frozenset(
+    name for name, t in TOPICS.items() if name.startswith("session.") and t.delivery != "stream"
+)
+"""What `subscribe` gives by default."""
+
+SEMANTIC_STREAM = frozenset(
+    name
+    for name, t in TOPICS.items()
+    if not name.startswith("session.") and t.delivery != "stream" and name not in OWN_TOPICS
+)
+"""What `events` gives by default."""
+
+
+def match(patterns: Iterable[str]) -> frozenset[str]:
+    """Return the topics that the patterns name: a topic, `prefix.*`, or `*`.
+
+    A pattern with a star leaves out the `stream` class, which is sent only to those who name
+    its topic. Raises `events.unknown_topic` for a pattern that names nothing.
+    """
+    matched: set[str] = set()
+    for pattern in patterns:
+        found = _matching(pattern)
+        if not found:
+            raise LiveHandleError(
+                "events.unknown_topic",
+                f"No topic matches {pattern!r}: name a topic, `live.*`, `session.*` or `*`.",
+                param="topics",
+                did_you_mean=nearest(pattern, TOPICS),
+            )
+        matched |= found
+    return frozenset(matched)
+
+
+def _matching(pattern: str) -> set[str]:
+    if pattern in TOPICS and pattern not in OWN_TOPICS:
+        return {pattern}
+    if pattern != "*" and not pattern.endswith(".*"):
+        return set()
+    prefix = pattern[:-1]
+    return {name for name in RAW_STREAM | SEMANTIC_STREAM if name.startswith(prefix)}

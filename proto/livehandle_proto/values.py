@@ -1,0 +1,84 @@
+"""Values that methods and events share."""
+
+from typing import Literal
+
+from msgspec import Struct
+
+Phase = Literal[
+    "disconnected",
+    "connecting",
+    "setup_sent",
+    "active",
+    "user_speaking",
+    "model_speaking",
+    "interrupted",
+    "tool_call_pending",
+    "tool_call_executing",
+    "disconnecting",
+]
+"""Where the session's connection stands (A22)."""
+
+
+class Value(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Base of what the daemon answers and tells. Fields that are unset are left out."""
+
+
+class FunctionCall(Value, frozen=True, kw_only=True):
+    """A call the model makes. `id` is empty where Vertex gave none."""
+
+    id: str
+    name: str
+    args: dict[str, object]
+
+
+class Close(Value, frozen=True, kw_only=True):
+    """How a connection ended: the WebSocket close code and the service's words, verbatim."""
+
+    code: int | None = None
+    reason: str | None = None
+
+
+class Connection(Value, frozen=True, kw_only=True):
+    """The connection in use. `generation` counts connections of the session, from 1."""
+
+    generation: int
+    url: str
+    """Without query: never a key."""
+
+
+class Session(Value, frozen=True, kw_only=True, omit_defaults=False):
+    """The session as `session` and `connect` show it."""
+
+    session_id: str | None
+    phase: Phase
+    backend: str
+    model: str
+    connected_ms: int | None
+    """Milliseconds since the session was set up; None before."""
+    connection: Connection | None
+    resumable: bool
+    reconnects: int
+    current_turn: int | None
+    """The open turn's number, from 0; None between turns."""
+    turns: int
+    """Turns completed."""
+    last_close: Close | None
+
+
+class Ended(Value, frozen=True, kw_only=True):
+    """Why a session ended."""
+
+    reason: Literal["disconnected", "closed", "failed", "stopped"]
+    """`disconnected` by a client, `closed` by the service, `failed` to open, or `stopped` with
+    the daemon."""
+    code: int | None = None
+    """The WebSocket close code, where there was one."""
+    message: str | None = None
+
+
+class ErrorObject(Value, frozen=True, kw_only=True):
+    """A JSON-RPC error object inside an event."""
+
+    code: int
+    message: str
+    data: dict[str, object]
