@@ -6,8 +6,7 @@ whole batch for one bad member.
 """
 
 import logging
-from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Mapping
 from inspect import isawaitable
 from typing import Generic, NamedTuple, TypeVar
 
@@ -100,8 +99,10 @@ class Dispatcher(Generic[P]):
 
     async def _finish(self, request: Request, result: Awaitable[object]) -> Answer:
         async def awaited() -> object:
-            with _named_errors(request.method):
+            try:
                 return Success(await result)
+            except Exception as error:  # noqa: BLE001 - each becomes an answer
+                raise _library_error(request.method, error) from error
 
         called = Call(request.method, [], request.id)
         outcome = await call_async(called, NOCONTEXT, awaited)
@@ -130,26 +131,21 @@ def _answered(request: Request, answer: dict[str, object]) -> Answer:
 
 def _guarded(name: str, handler: Handler[P]) -> Callable[[P, Params], object]:
     def method(peer: P, params: Params) -> object:
-        with _named_errors(name):
+        try:
             return Success(handler(peer, params))
+        except Exception as error:  # noqa: BLE001 - each becomes an answer
+            raise _library_error(name, error) from error
 
     return method
 
 
-@contextmanager
-def _named_errors(method: str) -> Iterator[None]:
-    """Turn an error of ours into the library's, and a fault into one that shows nothing."""
-    try:
-        yield
-    except LiveHandleError as error:
-        raise _library_error(error) from error
-    except Exception as fault:
-        _log.exception("%s failed", method)
-        why = f"{method} failed inside the daemon; its log says how."
-        raise _library_error(LiveHandleError("wire.internal", why)) from fault
-
-
-def _library_error(error: LiveHandleError) -> JsonRpcError:
+def _library_error(method: str, error: Exception) -> JsonRpcError:
+    """Return an error of ours as the library's; of a fault, one that shows nothing."""
+    if not isinstance(error, LiveHandleError):
+        _log.error("%s failed", method, exc_info=error)
+        error = LiveHandleError(
+            "wire.internal", f"{method} failed inside the daemon; its log says how."
+        )
     told = error.to_json()
     return JsonRpcError(error.code, str(told["message"]), told["data"])
 
