@@ -1,0 +1,1 @@
+"""livectl: the daemon from the shell."""

@@ -1,0 +1,94 @@
+"""The commands that call one method and print its result."""
+
+import json
+from argparse import Namespace
+from collections.abc import Mapping
+
+from livectl.assignments import params, tree
+from livehandle.connection import Connection
+
+
+def open_connection(options: Namespace) -> Connection:
+    """Connect to the daemon that the command line names."""
+    return Connection.open(options.socket, options.instance)
+
+
+def phase(options: Namespace) -> int:
+    """Print the phase."""
+    result = _call(options, "phase", {})
+    if options.json:
+        print(json.dumps(result))
+    elif isinstance(result, dict):
+        print(result["phase"])
+    return 0
+
+
+def session(options: Namespace) -> int:
+    """Print the session."""
+    return _show(options, "session")
+
+
+def status(options: Namespace) -> int:
+    """Print the daemon's state."""
+    return _show(options, "daemon.status")
+
+
+def telemetry(options: Namespace) -> int:
+    """Print the counters."""
+    return _show(options, "telemetry")
+
+
+def connect(options: Namespace) -> int:
+    """Open a session and print it."""
+    return _show(options, "connect", config=tree(options.config))
+
+
+def disconnect(options: Namespace) -> int:
+    """End the session."""
+    return _show(options, "disconnect")
+
+
+def done(options: Namespace) -> int:
+    """Wait for the end of the session and print how it came."""
+    if options.timeout is None:
+        return _show(options, "done")
+    return _show(options, "done", timeout_ms=round(options.timeout * 1000))
+
+
+def call(options: Namespace) -> int:
+    """Call any method and print its result as JSON."""
+    result = _call(options, options.method, params(options.params))
+    print(json.dumps(result, ensure_ascii=False, indent=None if options.json else 2))
+    return 0
+
+
+def rows(tree: Mapping[str, object], prefix: str = "") -> list[tuple[str, str]]:
+    """Return a result as rows of a dotted name and a value, for people."""
+    listed: list[tuple[str, str]] = []
+    for name, value in tree.items():
+        if isinstance(value, dict) and value:
+            listed += rows(value, f"{prefix}{name}.")
+        elif value is not None:
+            text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+            listed.append((prefix + name, text))
+    return listed
+
+
+def table(listed: list[tuple[str, str]], indent: str = "") -> str:
+    """Return rows as aligned lines."""
+    width = max((len(name) for name, _ in listed), default=0)
+    return "\n".join(f"{indent}{name:<{width}}  {value}" for name, value in listed)
+
+
+def _show(options: Namespace, method: str, **given: object) -> int:
+    result = _call(options, method, given)
+    if options.json:
+        print(json.dumps(result, ensure_ascii=False))
+    elif isinstance(result, dict):
+        print(table(rows(result)))
+    return 0
+
+
+def _call(options: Namespace, method: str, given: object) -> object:
+    with open_connection(options) as connection:
+        return connection.wait(connection.send(method, given))
