@@ -19,9 +19,18 @@ from pathlib import Path
 from bench.figures import compare, cpu_seconds
 from bench.round_trip import connected
 
-SCENARIO = "[timing]\nreply_delay_ms = 1\nstream_speed = 500.0\nplayback_speed = 1000.0\n"
+TEXT = "tell me a long story"
+STORY = "and then it went on, again and again, " * 100
+SCENARIO = f"""
+[timing]
+reply_delay_ms = 1
+stream_speed = 500.0
+playback_speed = 1000.0
+[[reply]]
+match = "{TEXT}"
+say = "{STORY}"
+"""
 SILENCE = base64.b64encode(bytes(640)).decode()
-TEXT = "a sentence that takes a while to say, again and again " * 200
 WINDOW = 64
 MODES = (("back to back", 20_000, 0.0), ("paced at 20 ms", 500, 0.02))
 

@@ -1,0 +1,72 @@
+"""What the README shows is run as it stands there."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from support.daemon import DaemonProcess, running_daemon
+
+README = (Path(__file__).parents[2] / "README.md").read_text()
+EXAMPLES = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+WHAT_IT_SAYS = "You typed: Hello"
+
+
+@pytest.fixture
+def daemon() -> Iterator[DaemonProcess]:
+    with running_daemon("--emulator") as daemon:
+        yield daemon
+
+
+def output_of(command: list[str], path: Path, stdin: str = "") -> str:
+    environ = {**os.environ, "SOCKET": str(path), "LIVEHANDLE_SOCKET": str(path)}
+    done = subprocess.run(
+        command, input=stdin, capture_output=True, text=True, env=environ, timeout=30, check=True
+    )
+    return done.stdout
+
+
+def test_the_bare_python_example_prints_the_reply_and_is_short(daemon: DaemonProcess) -> None:
+    bare = EXAMPLES[0]
+    assert "livehandle" not in bare
+    assert len([line for line in bare.splitlines() if line.strip()]) <= 16
+    assert output_of([sys.executable, "-c", bare], daemon.path) == WHAT_IT_SAYS
+
+
+def test_the_library_example_prints_every_event_of_the_turn(daemon: DaemonProcess) -> None:
+    printed = output_of([sys.executable, "-c", EXAMPLES[1]], daemon.path).splitlines()
+    words = re.findall(r"live.output_transcript \{'text': '([^']*)'", "\n".join(printed))
+    assert "".join(words) == WHAT_IT_SAYS
+    assert printed[-1].startswith("live.turn_complete")
+
+
+@pytest.mark.skipif(shutil.which("nc") is None, reason="needs nc (netcat-openbsd)")
+def test_nc_gets_an_answer_to_a_line_without_an_end(daemon: DaemonProcess) -> None:
+    command = re.search(r"\$ (printf .*\| nc .*)", README)
+    assert command is not None
+    answer = '{"jsonrpc":"2.0","result":{"phase":"disconnected"},"id":1}\n'
+    assert output_of(["sh", "-c", command[1]], daemon.path) == answer
+
+
+@pytest.mark.skipif(shutil.which("socat") is None, reason="needs socat")
+def test_socat_gets_answers_and_then_events(daemon: DaemonProcess) -> None:
+    command = re.search(r"\$ (socat .*)\n((?:\{.*\n)+)", README)
+    assert command is not None
+    waiting = ["sh", "-c", command[1].replace("socat ", "socat -t 10 ") + " | grep -m1 transcript"]
+    assert '"text":"You "' in output_of(waiting, daemon.path, command[2])
+
+
+@pytest.mark.parametrize("folder", ["proto", "daemon", "client", "systemd", "tests"])
+def test_every_folder_of_the_house_is_in_the_readme(folder: str) -> None:
+    assert f"\n{folder}/" in README
+    assert (Path(__file__).parents[2] / folder).is_dir()
+
+
+@pytest.mark.parametrize("target", re.findall(r"\]\((?!http)([^)]+)\)", README))
+def test_every_link_leads_to_a_file(target: str) -> None:
+    assert (Path(__file__).parents[2] / target).exists()
