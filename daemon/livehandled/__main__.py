@@ -22,6 +22,7 @@ warnings.filterwarnings("ignore", category=DeprecationWarning, module="jsonrpcse
 
 EXIT_FAILED = 1
 EXIT_USAGE = 3
+EXIT_INTERRUPTED = 130
 
 
 class _Parser(argparse.ArgumentParser):
@@ -33,14 +34,26 @@ class _Parser(argparse.ArgumentParser):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the daemon; return its exit code."""
     options = _parser().parse_args(arguments)
+    code = 0
     try:
-        return _run(options)
-    except LiveHandleError as error:
-        print(f"livehandled: {error.message} [{error.name}]", file=sys.stderr)
-        return EXIT_USAGE if error.name == "config.invalid" else EXIT_FAILED
+        _run(options)
+    except* LiveHandleError as errors:  # from within task groups, errors come as groups
+        code = _told(errors)
+    except* KeyboardInterrupt:  # before the daemon's own handler is there
+        code = EXIT_INTERRUPTED
+    return code
 
 
-def _run(options: argparse.Namespace) -> int:
+def _told(errors: BaseExceptionGroup[LiveHandleError]) -> int:
+    error: BaseException = errors
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    assert isinstance(error, LiveHandleError)
+    print(f"livehandled: {error.message} [{error.name}]", file=sys.stderr)
+    return EXIT_USAGE if error.name == "config.invalid" else EXIT_FAILED
+
+
+def _run(options: argparse.Namespace) -> None:
     flags = dict(_assignment(text) for text in options.set)
     if options.model:
         flags["session.model"] = options.model
@@ -63,7 +76,6 @@ def _run(options: argparse.Namespace) -> int:
         Service(loaded=loaded, socket_path=path, environ=os.environ),
         backend_options={"use_uvloop": uvloop},
     )
-    return 0
 
 
 def _parser() -> argparse.ArgumentParser:

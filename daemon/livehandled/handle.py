@@ -16,7 +16,7 @@ from anyio.abc import TaskGroup
 from livehandle_proto import values as v
 from livehandle_proto.errors import LiveHandleError
 from livehandle_proto.methods import ToolAnswer
-from livehandled.config.loader import Loaded, effective, with_overrides
+from livehandled.config.loader import Loaded, Shown, effective, with_overrides
 from livehandled.gemini import frames
 from livehandled.gemini.auth import credentials
 from livehandled.gemini.endpoints import endpoint
@@ -24,6 +24,7 @@ from livehandled.gemini.opening import setup_message
 from livehandled.hub import Hub
 from livehandled.router import Router
 from livehandled.session.connection import Plan
+from livehandled.session.conversation import call_key
 from livehandled.session.outbox import Outbox
 from livehandled.session.supervisor import Session
 from livehandled.telemetry import Telemetry
@@ -75,16 +76,20 @@ class LiveHandle:
         self._clock = clock
         self._telemetry = Telemetry(started=clock())
         self._router = Router(hub, self._telemetry)
-        self._outbox: Outbox | None = None
+        limits = loaded.config.limits
+        self._outbox = Outbox(limit=limits.outbox_frames, media_s=limits.outbox_media_ms / 1000)
         self._session: Session | None = None
         self._opens_on_use = loaded.config.session.connect != "manual"
         self._vad: EnergyVad | None = None
         self._tasks: TaskGroup | None = None
 
     async def __aenter__(self) -> Self:
+        # A refusal comes before there is a task group to leave again.
+        at_start = self._base.config.session.connect == "start"
+        plan = self._plan(self._base) if at_start else None
         self._tasks = await anyio.create_task_group().__aenter__()
-        if self._loaded.config.session.connect == "start":
-            self._open(self._base)
+        if plan is not None:
+            self._open(self._base, plan)
         return self
 
     async def __aexit__(
@@ -104,14 +109,15 @@ class LiveHandle:
         Await the result to have it set up; it raises why it could not be. Raises
         `session.already_connected`, `config.invalid` or `auth.missing_key` at once.
         """
-        if self._live() is not None:
+        if self._session is not None and self._session.ended is None:
             raise LiveHandleError(
                 "session.already_connected",
-                "A session is open: use it, or call disconnect first.",
+                "A session is open: use it, or call disconnect first."
+                if self._session.open
+                else "The last session is still ending: call connect once disconnect has answered.",
             )
-        session = self._open(with_overrides(self._base, config))
-        self._opens_on_use = True
-        return self._connected(session)
+        loaded = with_overrides(self._base, config)
+        return self._connected(self._open(loaded, self._plan(loaded)))
 
     def disconnect(self) -> Awaitable[None]:
         """End the session, what was sent before first; no error where there is none (A12).
@@ -159,23 +165,20 @@ class LiveHandle:
             last_close=None,
         )
 
-    def config(self) -> dict[str, dict[str, object]]:
+    def config(self) -> Shown:
         """Return each key's value and source, of the session or of the next; secrets masked."""
         return effective(self._loaded)
 
     def telemetry(self) -> dict[str, object]:
         """Return all counters."""
-        dropped = 0 if self._outbox is None else self._outbox.dropped
-        return self._telemetry.snapshot(self._clock(), media_dropped=dropped)
+        return self._telemetry.snapshot(self._clock(), media_dropped=self._outbox.dropped)
 
     def send_text(self, text: str) -> Sent:
         """Send one typed turn, which the model answers (B1). Raises `text.empty`."""
         if not text.strip():
             raise LiveHandleError("text.empty", "The text is empty: send words.", param="text")
         session = self._session_for_a_send()
-        session.put(frames.text_turn(text))
-        self._telemetry.text_turns_in += 1
-        self._router.route(session.conversation.user_spoke())
+        self._say(session, text)
         return Sent(session)
 
     def send_audio(self, data: str) -> Sent:
@@ -214,43 +217,47 @@ class LiveHandle:
         return Sent(session)
 
     def send_tool_response(self, responses: Sequence[ToolAnswer]) -> Sent:
-        """Answer calls of the model, all in one frame (B18, B19).
+        """Answer calls of the model, all in one frame (B18, B19). Never opens a session.
 
         Raises `tools.unknown_call` for an id the model is not waiting for.
         """
-        session = self._live()
+        session = self._session
+        if session is None or not session.open:
+            raise _not_connected()
+        finished: set[str] = set()
         for response in responses:
-            if session is None or response.id not in session.conversation.open_calls:
+            key = call_key(response.id, response.name)
+            if key in finished or key not in session.conversation.open_calls:
                 raise LiveHandleError(
                     "tools.unknown_call",
-                    f"No call {response.id[:80]!r} is open: answer a call once, by the id of its "
+                    f"No call {key[:80]!r} is open: answer a call once, by the id of its "
                     "session.tool_call event.",
                     param="responses",
                 )
-        assert session is not None  # there is at least one response
+            if not response.will_continue:
+                finished.add(key)
         session.put(frames.tool_response(responses))
-        finished = [r.id for r in responses if not r.will_continue]
         self._router.route(session.conversation.answered(finished))
         return Sent(session)
 
-    def _live(self) -> Session | None:
-        """Return the session that is open or about to be."""
-        session = self._session
-        return session if session is not None and session.ended is None else None
+    def _say(self, session: Session, text: str) -> None:
+        session.put(frames.text_turn(text))
+        self._telemetry.text_turns_in += 1
+        session.conversation.user_typed()
 
     def _session_for_a_send(self) -> Session:
-        session = self._live()
-        if session is not None:
+        session = self._session
+        if session is not None and session.open:
             return session
         if not self._opens_on_use:
-            raise LiveHandleError("session.not_connected", "No session is open: call connect.")
-        return self._open(self._base)
+            raise _not_connected()
+        return self._open(self._base, self._plan(self._base))
 
-    def _open(self, loaded: Loaded) -> Session:
-        assert self._tasks is not None
+    def _plan(self, loaded: Loaded) -> Plan:
+        """Return how to open a session. Raises `auth.missing_key` or `config.invalid`."""
         config = loaded.config
         key = credentials(config.session, self._environ)
-        plan = Plan(
+        return Plan(
             url=endpoint(config.session, self._emulator_url),
             headers=key.headers(),
             setup=setup_message(config),
@@ -258,21 +265,18 @@ class LiveHandle:
             setup_timeout_s=config.session.setup_timeout_ms / 1000,
             secrets=key.secrets(),
         )
-        limits = config.limits
-        self._outbox = Outbox(limit=limits.outbox_frames, media_s=limits.outbox_media_ms / 1000)
-        session = Session(plan, router=self._router, outbox=self._outbox, clock=self._clock)
-        if config.session.greeting:
-            session.put(frames.text_turn(config.session.greeting))
-        self._loaded = loaded
-        self._session = session
-        self._vad = None
-        self._tasks.start_soon(self._run, session)
-        return session
 
-    async def _run(self, session: Session) -> None:
-        await session.run()
-        # A session that could not be opened, or ended, is opened again by connect alone.
+    def _open(self, loaded: Loaded, plan: Plan) -> Session:
+        """Open the one session there is. Once it has ended, connect alone opens another."""
+        assert self._tasks is not None
         self._opens_on_use = False
+        self._vad = None
+        self._loaded = loaded
+        self._session = Session(plan, router=self._router, outbox=self._outbox, clock=self._clock)
+        self._session.start(self._tasks)
+        if loaded.config.session.greeting:
+            self._say(self._session, loaded.config.session.greeting)
+        return self._session
 
     async def _connected(self, session: Session) -> v.Session:
         await session.settled()
@@ -300,6 +304,10 @@ class LiveHandle:
                 )
             )
         return self._vad
+
+
+def _not_connected() -> LiveHandleError:
+    return LiveHandleError("session.not_connected", "No session is open: call connect.")
 
 
 def _pcm(data: str) -> bytes:

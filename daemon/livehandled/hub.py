@@ -9,14 +9,17 @@ from livehandle_proto.errors import LiveHandleError
 from livehandle_proto.topics import TOPICS, Delivery
 from livehandle_proto.values import Value
 
+# No sequence gets this long, and a longer one costs more to read than it is worth.
+_MAX_SEQ_DIGITS = 20
+
 Sink = Callable[["Event"], None]
 """Takes an event at once: it may keep it or drop it, but never wait."""
 
 
 class Event:
-    """One event. Its line is encoded at most once for each head that asks for it."""
+    """One event. Its data is encoded at most once, whoever asks for its line."""
 
-    __slots__ = ("_body", "_lines", "cursor", "data", "delivery", "seq", "topic", "ts_ms")
+    __slots__ = ("_body", "_head", "_line", "cursor", "data", "delivery", "seq", "topic", "ts_ms")
 
     def __init__(self, seq: int, cursor: str, ts_ms: int, topic: str, data: Value) -> None:
         self.seq = seq
@@ -26,19 +29,31 @@ class Event:
         self.data = data
         self.delivery: Delivery = TOPICS[topic].delivery
         self._body: bytes | None = None
-        self._lines: dict[bytes, bytes] = {}
+        self._head: bytes | None = None
+        self._line = b""
 
     def line(self, head: bytes) -> bytes:
         """Return the event's line for a subscription, by the head of its lines.
 
-        Subscriptions are numbered by connection, so a thousand listeners share a few heads.
+        Subscriptions are numbered by connection, so listeners in a row mostly share a head, and
+        the line with it.
         """
-        line = self._lines.get(head)
-        if line is None:
-            if self._body is None:
-                self._body = event_body(self.seq, self.cursor, self.ts_ms, self.topic, self.data)
-            line = self._lines[head] = head + self._body
-        return line
+        if self._body is None:
+            self._body = self._encoded()
+        if head != self._head:
+            self._head, self._line = head, head + self._body
+        return self._line
+
+    def _encoded(self) -> bytes:
+        try:
+            return event_body(self.seq, self.cursor, self.ts_ms, self.topic, self.data)
+        except RecursionError:
+            # What could just be read may be nested too deep to be written from here.
+            error = LiveHandleError(
+                "wire.result_too_large", "The event's data is nested too deep to be told."
+            )
+            data = {"error": error.to_json()}
+            return event_body(self.seq, self.cursor, self.ts_ms, self.topic, data)
 
 
 class Hub:
@@ -106,7 +121,7 @@ class Hub:
         Raises `events.bad_cursor` for what is no cursor.
         """
         instance, _, seq = cursor.partition(":")
-        if not instance or not (seq.isascii() and seq.isdigit()):
+        if not (instance and seq.isascii() and seq.isdigit() and len(seq) <= _MAX_SEQ_DIGITS):
             raise LiveHandleError(
                 "events.bad_cursor",
                 f"{cursor[:80]!r} is no cursor: give the `cursor` of an event or of an answer.",

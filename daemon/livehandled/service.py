@@ -54,19 +54,26 @@ async def run(service: Service) -> None:
 
     Raises `daemon.already_running` or `config.invalid` before anything has changed.
     """
-    path = service.socket_path
+    control = service.loaded.config.control
     given = listener.inherited(service.environ, os.getpid())
+    if given is not None:
+        bound, path = given
+        service = service._replace(socket_path=path)
+        with InstanceLock(path), bound:
+            await _hold(service, bound)
+        return
+    path = service.socket_path
     listener.make_directory(path.parent)
-    config = service.loaded.config
-    with InstanceLock(path):
-        bound = given or listener.bind(path, mode=config.control.mode, group=config.control.group)
+    with InstanceLock(path), listener.bind(path, mode=control.mode, group=control.group) as bound:
         try:
-            async with _emulator(service.loaded) as emulator_url:
-                await _serve(service, bound, emulator_url)
+            await _hold(service, bound)
         finally:
-            bound.close()
-            if given is None:
-                path.unlink(missing_ok=True)
+            path.unlink(missing_ok=True)
+
+
+async def _hold(service: Service, bound: socket.socket) -> None:
+    async with _emulator(service.loaded) as emulator_url:
+        await _serve(service, bound, emulator_url)
 
 
 async def _serve(service: Service, bound: socket.socket, emulator_url: str) -> None:
@@ -75,7 +82,7 @@ async def _serve(service: Service, bound: socket.socket, emulator_url: str) -> N
     hub = Hub(ring_events=config.limits.ring_events, wall_ms=_wall_ms)
     handle = LiveHandle(service.loaded, hub=hub, environ=service.environ, emulator_url=emulator_url)
     around = Surroundings(
-        socket=str(service.socket_path),
+        socket=os.fsencode(service.socket_path).decode(errors="backslashreplace"),
         limits=config.limits,
         started=time.monotonic(),
         clock=time.monotonic,

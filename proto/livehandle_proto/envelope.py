@@ -50,6 +50,7 @@ def decode_request(text: bytes | Raw) -> Request:
     """Read one request. Raises `BadRequestError` for anything else."""
     try:
         request = _requests.decode(text)
+        _checked(request.id)
     except msgspec.ValidationError as error:
         raise _invalid(str(error), salvaged_id(text)) from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -83,11 +84,17 @@ def decode_batch(line: bytes) -> list[Raw]:
 def salvaged_id(text: bytes | Raw) -> Raw:
     """Return the id of a request that is otherwise unreadable, or null."""
     try:
-        found = _ids.decode(text).id
+        found = _checked(_ids.decode(text).id)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return _NULL
     fits = len(bytes(found)) <= MAX_ID_BYTES and bytes(found)[:1] in _ID_STARTS
     return found if fits else _NULL
+
+
+def _checked(request_id: Raw) -> Raw:
+    """Raise `UnicodeDecodeError` for an id that is not UTF-8, for Raw takes any bytes."""
+    bytes(request_id).decode()
+    return request_id
 
 
 def _invalid(why: str, request_id: Raw) -> BadRequestError:

@@ -6,17 +6,20 @@ the meaning that every occurrence shares.
 """
 
 from collections.abc import Mapping
-from typing import NamedTuple
 
 
-class ErrorKind(NamedTuple):
+class ErrorKind:
     """What all errors of one name have in common."""
 
-    code: int
-    """JSON-RPC error code: outside -32768…-32000 but for the five that JSON-RPC defines."""
-    retryable: bool
-    """Whether the same request may succeed later, unchanged."""
-    meaning: str
+    # No NamedTuple: importing `typing` would be a tenth of a client's start.
+    __slots__ = ("code", "meaning", "retryable")
+
+    def __init__(self, code: int, retryable: bool, meaning: str) -> None:
+        self.code = code
+        """JSON-RPC error code: outside -32768…-32000 but for the five that JSON-RPC defines."""
+        self.retryable = retryable
+        """Whether the same request may succeed later, unchanged."""
+        self.meaning = meaning
 
 
 ERRORS: Mapping[str, ErrorKind] = {

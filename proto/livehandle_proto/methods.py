@@ -13,6 +13,12 @@ from livehandle_proto.values import Ended, Phase, Session, Value
 MIN_LINE_BYTES = 65_536
 """No line to a client is this long unless the client raised the limit (section 2)."""
 
+MAX_LINE_BYTES = 2**30
+"""How far a client may raise it."""
+
+MAX_TIMEOUT_MS = 2**31 - 1
+"""The longest wait a call can ask for: some 24 days."""
+
 
 class Params(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """Base of what a method takes."""
@@ -26,7 +32,7 @@ class Hello(Params, frozen=True):
     """Says who calls, and how long a line it can read."""
 
     client: Annotated[str, Meta(max_length=200)] | None = None
-    max_line_bytes: Annotated[int, Meta(ge=MIN_LINE_BYTES)] | None = None
+    max_line_bytes: Annotated[int, Meta(ge=MIN_LINE_BYTES, le=MAX_LINE_BYTES)] | None = None
 
 
 class Connect(Params, frozen=True):
@@ -38,7 +44,7 @@ class Connect(Params, frozen=True):
 class Done(Params, frozen=True):
     """How long to wait, in milliseconds; without it, for as long as it takes."""
 
-    timeout_ms: Annotated[int, Meta(ge=0)] | None = None
+    timeout_ms: Annotated[int, Meta(ge=0, le=MAX_TIMEOUT_MS)] | None = None
 
 
 class SendAudio(Params, frozen=True):

@@ -2,10 +2,15 @@
 
 import os
 import re
+import stat
+import warnings
 from collections.abc import Mapping
-from pathlib import Path
 
 from livehandle_proto.errors import LiveHandleError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pathlib import Path
 
 MAX_SOCKET_PATH_BYTES = 107
 """The kernel's limit: `sun_path` holds 108 bytes, the last of them NUL."""
@@ -31,16 +36,26 @@ def instance_name(flag: str | None, environ: Mapping[str, str]) -> str:
 
 def socket_path(
     socket_flag: str | None, instance_flag: str | None, environ: Mapping[str, str]
-) -> Path:
+) -> "Path":
     """Return the socket's path: `--socket`, else `$LIVEHANDLE_SOCKET`, else by instance.
 
     Raises `config.invalid` where the path is longer than the kernel can bind.
     """
+    from pathlib import Path
+
+    return Path(socket_file(socket_flag, instance_flag, environ))
+
+
+def socket_file(
+    socket_flag: str | None, instance_flag: str | None, environ: Mapping[str, str]
+) -> str:
+    """Return `socket_path` as text, without the time that it takes to import `pathlib`."""
     explicit = socket_flag or environ.get("LIVEHANDLE_SOCKET")
     if explicit:
-        path = Path(explicit).absolute()
+        path = os.path.abspath(explicit)  # noqa: PTH100
     else:
-        path = _runtime_directory() / f"{instance_name(instance_flag, environ)}.sock"
+        name = instance_name(instance_flag, environ)
+        path = f"{_runtime_directory()}/{name}.sock"
     length = len(os.fsencode(path))
     if length > MAX_SOCKET_PATH_BYTES:
         raise LiveHandleError(
@@ -53,16 +68,19 @@ def socket_path(
     return path
 
 
-def _runtime_directory() -> Path:
-    import warnings
+def _runtime_directory() -> str:
+    login = f"/run/user/{os.geteuid()}"
+    if os.environ.get("XDG_RUNTIME_DIR", login) == login and _is_private(login):
+        # What platformdirs answers after a login, without the time that its import takes.
+        return f"{login}/livehandle"
 
-    from platformdirs import user_runtime_path  # not needed where a path is given
+    from platformdirs import user_runtime_path
 
     try:
         # Without a usable XDG_RUNTIME_DIR it warns and goes to a directory as private.
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return user_runtime_path("livehandle", appauthor=False)
+            return str(user_runtime_path("livehandle", appauthor=False))
     except PermissionError as error:
         raise LiveHandleError(
             "config.invalid",
@@ -70,3 +88,12 @@ def _runtime_directory() -> Path:
             param="socket",
             expected="a directory of mode 0700 that is this user's own",
         ) from error
+
+
+def _is_private(directory: str) -> bool:
+    """Whether it is a directory of this user's own that nobody else can look into."""
+    try:
+        status = os.lstat(directory)
+    except OSError:
+        return False
+    return status.st_uid == os.geteuid() and status.st_mode == stat.S_IFDIR | 0o700

@@ -222,6 +222,10 @@ SEMANTIC_STREAM = frozenset(
 """What `events` gives by default."""
 
 
+_NAMEABLE = tuple(name for name in TOPICS if name not in OWN_TOPICS)
+_PATTERNS = tuple(sorted({name.partition(".")[0] + ".*" for name in _NAMEABLE}))
+
+
 def match(patterns: Iterable[str]) -> frozenset[str]:
     """Return the topics that the patterns name: a topic, `prefix.*`, or `*`.
 
@@ -236,14 +240,14 @@ def match(patterns: Iterable[str]) -> frozenset[str]:
                 "events.unknown_topic",
                 f"No topic matches {pattern!r}: name a topic, `live.*`, `session.*` or `*`.",
                 param="topics",
-                did_you_mean=nearest(pattern, TOPICS),
+                did_you_mean=nearest(pattern, (*_NAMEABLE, *_PATTERNS)),
             )
         matched |= found
     return frozenset(matched)
 
 
 def _matching(pattern: str) -> set[str]:
-    if pattern in TOPICS and pattern not in OWN_TOPICS:
+    if pattern in _NAMEABLE:
         return {pattern}
     if pattern != "*" and not pattern.endswith(".*"):
         return set()

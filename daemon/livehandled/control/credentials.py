@@ -35,7 +35,8 @@ def admitted(who: Credentials, *, uids: Collection[int], group: str) -> bool:
 def _in_group(who: Credentials, group: str) -> bool:
     try:
         gid = grp.getgrnam(group).gr_gid
-        name = pwd.getpwuid(who.uid).pw_name
-    except KeyError:
+        if who.gid == gid:
+            return True
+        return gid in os.getgrouplist(pwd.getpwuid(who.uid).pw_name, who.gid)
+    except KeyError:  # no such group, or a user without a name and so without further groups
         return False
-    return who.gid == gid or gid in os.getgrouplist(name, who.gid)

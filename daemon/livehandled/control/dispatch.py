@@ -101,7 +101,7 @@ class Dispatcher(Generic[P]):
         async def awaited() -> object:
             try:
                 return Success(await result)
-            except Exception as error:  # noqa: BLE001 - each becomes an answer
+            except Exception as error:  # each becomes an answer
                 raise _library_error(request.method, error) from error
 
         called = Call(request.method, [], request.id)
@@ -123,31 +123,35 @@ def _told(called: Call, outcome: Result) -> dict[str, object]:
 
 
 def _answered(request: Request, answer: dict[str, object]) -> Answer:
-    error = answer.get("error")
-    return Answer(
-        request.id, request.method, _encode(answer), error if isinstance(error, dict) else None
-    )
+    try:
+        text = _encode(answer)
+    except Exception as error:  # noqa: BLE001 - a result that is no JSON is a fault like another
+        return failed(request.id, request.method, _internal(request.method, error))
+    told = answer.get("error")
+    return Answer(request.id, request.method, text, told if isinstance(told, dict) else None)
 
 
 def _guarded(name: str, handler: Handler[P]) -> Callable[[P, Params], object]:
     def method(peer: P, params: Params) -> object:
         try:
             return Success(handler(peer, params))
-        except Exception as error:  # noqa: BLE001 - each becomes an answer
+        except Exception as error:  # each becomes an answer
             raise _library_error(name, error) from error
 
     return method
 
 
 def _library_error(method: str, error: Exception) -> JsonRpcError:
-    """Return an error of ours as the library's; of a fault, one that shows nothing."""
     if not isinstance(error, LiveHandleError):
-        _log.error("%s failed", method, exc_info=error)
-        error = LiveHandleError(
-            "wire.internal", f"{method} failed inside the daemon; its log says how."
-        )
+        error = _internal(method, error)
     told = error.to_json()
     return JsonRpcError(error.code, str(told["message"]), told["data"])
+
+
+def _internal(method: str, fault: Exception) -> LiveHandleError:
+    """Log a fault, and return an error that shows nothing of it."""
+    _log.error("%s failed", method, exc_info=fault)
+    return LiveHandleError("wire.internal", f"{method} failed inside the daemon; its log says how.")
 
 
 def _not_found(method: str) -> LiveHandleError:

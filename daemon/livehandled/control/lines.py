@@ -27,13 +27,14 @@ class LineReader:
         """Take bytes as they come; return the lines they complete, but for blank ones."""
         if not self._begun:
             data = self._begin(data)
+        if self.http or self.overlong:
+            return []
         lines: list[bytes] = []
         if self._buffer:
             head, newline, data = data.partition(b"\n")
             self._buffer += head
             if newline:
-                lines.append(bytes(self._buffer))
-                self._buffer.clear()
+                lines.append(self.finish())
         *more, rest = data.split(b"\n")
         lines += more
         self._buffer += rest
@@ -49,7 +50,7 @@ class LineReader:
         """Hold back what may yet turn out to be HTTP: no JSON begins with G or P."""
         data = self.finish() + data
         self.http = data.startswith(_HTTP_STARTS)
-        self._begun = not any(start.startswith(data[:5]) for start in _HTTP_STARTS)
+        self._begun = self.http or not any(start.startswith(data[:5]) for start in _HTTP_STARTS)
         if self._begun:
             return data
         self._buffer += data
@@ -61,5 +62,7 @@ class LineReader:
                 self.overlong = True
                 lines = lines[:i]
                 break
-        self.overlong = self.overlong or len(self._buffer) > self._max_bytes
+        if self.overlong or len(self._buffer) > self._max_bytes:
+            self.overlong = True
+            self._buffer.clear()
         return [line for line in lines if line and not line.isspace()]

@@ -23,9 +23,20 @@ class InstanceLock:
         self._fd = -1
 
     def __enter__(self) -> Self:
-        """Take the lock. Raises `daemon.already_running` with the holder's pid."""
+        """Take the lock.
+
+        Raises `daemon.already_running` with the holder's pid, or `config.invalid` where the
+        lock file cannot be made.
+        """
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-        self._fd = os.open(self.path, flags, 0o600)
+        try:
+            self._fd = os.open(self.path, flags, 0o600)
+        except OSError as error:
+            raise LiveHandleError(
+                "config.invalid",
+                f"{self.path} cannot be locked ({error.strerror}): give another --socket.",
+                param="socket",
+            ) from error
         try:
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:

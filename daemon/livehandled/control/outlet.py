@@ -5,7 +5,7 @@ of their delivery class, which `subscriptions` keeps.
 """
 
 import socket
-from collections import deque
+from collections import OrderedDict
 from collections.abc import Callable
 
 import anyio
@@ -25,11 +25,10 @@ class Outlet:
     """The writing side of a connected, non-blocking socket."""
 
     def __init__(self, connection: socket.socket) -> None:
-        self.waiting_bytes = 0
         self.broken = False
         """Set when the peer takes nothing any more."""
         self._connection = connection
-        self._waiting: deque[Waiting] = deque()
+        self._waiting: OrderedDict[Waiting, None] = OrderedDict()
         self._unsent = b""
         self._answers = 0
         self._work = anyio.Event()
@@ -42,16 +41,16 @@ class Outlet:
 
     @property
     def answers_wait(self) -> bool:
-        """Whether an answer has not been handed to the kernel yet."""
+        """Whether an answer waits behind another line."""
         return self._answers > 0
 
     def answer(self, line: bytes) -> None:
         """Write an answer now, or after what waits."""
         if self.idle:
             self.write(line)
-            return
-        self._answers += 1
-        self.wait(Waiting(line, lambda: self._answer_taken(line)))
+        elif not self.broken:
+            self._answers += 1
+            self.wait(Waiting(line, lambda: self._answer_taken(line)))
 
     def write(self, line: bytes) -> None:
         """Write a line now; only while `idle`."""
@@ -60,16 +59,13 @@ class Outlet:
 
     def wait(self, waiting: Waiting) -> None:
         """Let a line wait its turn."""
-        if self.broken:
-            return
-        self._waiting.append(waiting)
-        self.waiting_bytes += len(waiting.line)
-        self._work.set()
+        if not self.broken:
+            self._waiting[waiting] = None
+            self._work.set()
 
     def drop(self, waiting: Waiting) -> None:
-        """Drop the line of what waits; its place stays."""
-        self.waiting_bytes -= len(waiting.line)
-        waiting.line = b""
+        """Forget a line that waits, and its place."""
+        self._waiting.pop(waiting, None)
 
     async def run(self) -> None:
         """Write what waits whenever there is room, until the peer is gone."""
@@ -87,13 +83,13 @@ class Outlet:
 
     async def answers_taken(self) -> None:
         """Wait until no answer waits, or the peer is gone."""
-        while self._answers and not self.broken:
+        while self._answers:
             # As long as the peer does not read.
             await self._progress.wait()
 
     async def emptied(self) -> None:
         """Wait until nothing waits, or the peer is gone. The caller sets the deadline."""
-        while not self.idle and not self.broken:
+        while not self.idle:
             await self._progress.wait()
 
     def breaks(self) -> None:
@@ -101,7 +97,7 @@ class Outlet:
         self.broken = True
         self._waiting.clear()
         self._unsent = b""
-        self.waiting_bytes = 0
+        self._answers = 0
         self._work.set()
         self._progress.set()
 
@@ -110,15 +106,15 @@ class Outlet:
         return line
 
     def _flush(self) -> None:
+        """Write until the kernel is full or nothing waits. To render may write by itself."""
         line, self._unsent = self._unsent, b""
-        while not self.broken:
-            if line and not self._send(line):
-                return
-            if not self._waiting:
-                return
-            waiting = self._waiting.popleft()
-            self.waiting_bytes -= len(waiting.line)
+        if line and not self._send(line):
+            return
+        while self._waiting and not self._unsent:
+            waiting, _ = self._waiting.popitem(last=False)
             line = waiting.line if waiting.render is None else waiting.render()
+            if line:
+                self._send(line)
 
     def _send(self, line: bytes) -> bool:
         """Hand a line to the kernel and keep what it does not take. True if it took all."""

@@ -49,7 +49,7 @@ def _named(method: str, names: tuple[str, ...], values: list[Raw]) -> dict[str, 
     if len(values) > len(names):
         raise LiveHandleError(
             "wire.invalid_params",
-            f"{method} takes {len(names)} parameters ({_listed(names)}), not {len(values)}.",
+            f"{len(values)} parameters are too many for {method}: it takes {_listed(names)}.",
             expected=f"at most {len(names)}",
         )
     return dict(zip(names, values, strict=False))
@@ -57,18 +57,15 @@ def _named(method: str, names: tuple[str, ...], values: list[Raw]) -> dict[str, 
 
 # msgspec says what is wrong in words alone. These are its forms; what has another form is
 # passed on as it stands.
-_UNKNOWN = re.compile(r"Object contains unknown field `(?P<name>.*?)`(?: - at `\$\.?(?P<at>.*)`)?")
-_MISSING = re.compile(r"Object missing required field `(?P<name>.*?)`(?: - at `\$\.?(?P<at>.*)`)?")
-_WRONG = re.compile(r"Expected (?P<expected>.*?)(?:, got `(?P<got>.*?)`)? - at `\$\.?(?P<at>.*)`")
+_AT = r" - at `\$\.?(?P<at>.*)`"
+_UNKNOWN = re.compile(rf"Object contains unknown field `(?P<name>.*?)`(?:{_AT})?", re.DOTALL)
+_MISSING = re.compile(rf"Object missing required field `(?P<name>.*?)`(?:{_AT})?", re.DOTALL)
+_WRONG = re.compile(rf"Expected (?P<expected>.*?)(?:, got `(?P<got>.*?)`)?{_AT}", re.DOTALL)
 
 
 def _refusal(method: str, names: tuple[str, ...], why: str) -> LiveHandleError:
     if found := _UNKNOWN.fullmatch(why):
-        param, inside = found["name"], found["at"]
-        near = nearest(param, names) if not inside else None
-        known = _listed(names) if not inside else f"see {inside}"
-        hint = f"did you mean `{near}`?" if near else f"it takes {known}."
-        return _error(f"{method} has no parameter `{param}`: {hint}", param, None, near)
+        return _unknown(method, names, found["at"], found["name"])
     if found := _MISSING.fullmatch(why):
         param = ".".join(filter(None, (found["at"], found["name"])))
         return _error(f"{method} needs the parameter `{param}`.", param, "a value", None)
@@ -78,6 +75,15 @@ def _refusal(method: str, names: tuple[str, ...], why: str) -> LiveHandleError:
         message = f"The parameter `{found['at']}` of {method} must be {expected}{got}."
         return _error(message, found["at"], expected, None)
     return _error(f"The parameters of {method} are wrong: {why}.", None, None, None)
+
+
+def _unknown(method: str, names: tuple[str, ...], inside: str | None, name: str) -> LiveHandleError:
+    if inside:
+        param = f"{inside}.{name}"
+        return _error(f"{method} has no parameter `{param}`: leave it out.", param, None, None)
+    near = nearest(name, names)
+    hint = f"did you mean `{near}`?" if near else f"it takes {_listed(names)}."
+    return _error(f"{method} has no parameter `{name}`: {hint}", name, None, near)
 
 
 def _error(

@@ -20,7 +20,7 @@ _ACCEPT_PAUSE_S = 0.1
 
 
 class ControlServer:
-    """Serves a listening socket. `run` ends after `stop`, when every peer has been let go."""
+    """Serves a listening socket. `run` ends after `close`, when every peer has been let go."""
 
     def __init__(
         self,
@@ -84,19 +84,17 @@ class ControlServer:
             why += "control.max_clients."
             _turn_away(connection, LiveHandleError("daemon.too_many_clients", why))
         else:
-            tasks.start_soon(self._serve, connection, who)
+            peer = Peer(connection, dispatcher=self._dispatcher, hub=self._hub, limits=self._limits)
+            self.peers.add(peer)
+            tasks.start_soon(self._serve, peer, who)
 
-    async def _serve(self, connection: socket.socket, who: Credentials) -> None:
-        peer = Peer(
-            connection, who, dispatcher=self._dispatcher, hub=self._hub, limits=self._limits
-        )
-        self.peers.add(peer)
+    async def _serve(self, peer: Peer, who: Credentials) -> None:
         _log.debug("client connected: process %d of user %d", who.pid, who.uid)
         try:
             await peer.run()
         finally:
             self.peers.discard(peer)
-            _log.debug("client gone: process %d of user %d", who.pid, who.uid)
+            _log.debug("client %r gone: process %d of user %d", peer.client, who.pid, who.uid)
 
 
 def _turn_away(connection: socket.socket, error: LiveHandleError) -> None:

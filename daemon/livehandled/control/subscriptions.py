@@ -66,7 +66,6 @@ class Subscription:
         self.topics = frozenset(topics)
         self.line_bytes = line_bytes
         self.ended = False
-        self._start_seq = start_seq
         self._head = event_head(name)
         self._hub = hub
         self._outlet = outlet
@@ -78,16 +77,26 @@ class Subscription:
         self._gap: _Gap | None = None
 
     def activate(self) -> None:
-        """Begin: replay what came since `start_seq`, then take events as they come."""
+        """Begin: replay what came since `start_seq`, then take events as they come.
+
+        A replay may be longer than the backlog: what has no room is fetched from the hub again
+        when the rest has been written.
+        """
         if self.ended:
             return
-        if self._hub.can_replay(self._start_seq):
-            for event in self._hub.replay(self._start_seq, self.topics):
-                self.deliver(event)
-        else:
-            self._lag(missed=self._hub.last_seq - self._start_seq)
-        if not self.ended:
-            self._hub.attach(self.deliver, self.topics)
+        if not self._hub.can_replay(self._last_seq):
+            self._lag(missed=self._hub.last_seq - self._last_seq)
+            return
+        for event in self._hub.replay(self._last_seq, self.topics):
+            if event.delivery == "log" and not self._has_room(event.line(self._head)):
+                self._outlet.wait(Waiting(b"", self._go_on))
+                return
+            self.deliver(event)
+        self._hub.attach(self.deliver, self.topics)
+
+    def _go_on(self) -> bytes:
+        self.activate()
+        return b""
 
     def end(self) -> None:
         """Send no more events."""
@@ -112,8 +121,12 @@ class Subscription:
         else:
             self._wait_stream(event, line)
 
+    def _has_room(self, line: bytes) -> bool:
+        backlog = self._backlog
+        return self._outlet.idle or backlog.log_bytes + len(line) <= backlog.log_limit
+
     def _wait_log(self, event: Event, line: bytes) -> None:
-        if self._backlog.log_bytes + len(line) > self._backlog.log_limit:
+        if not self._has_room(line):
             self._lag(missed=1)
             return
         self._backlog.log_bytes += len(line)
@@ -151,7 +164,6 @@ class Subscription:
         while backlog.stream_bytes > backlog.stream_limit and len(backlog.stream) > 1:
             oldest = backlog.stream.popleft()
             backlog.stream_bytes -= len(oldest.waiting.line)
-            self._outlet.drop(oldest.waiting)
             oldest.subscription.dropped(oldest)
 
     def _stream_taken(self, place: StreamPlace) -> bytes:
@@ -161,11 +173,12 @@ class Subscription:
         return place.waiting.line
 
     def dropped(self, place: StreamPlace) -> None:
-        """Note that a stream event was dropped; the first of a run becomes the notice."""
-        place.waiting.render = None
+        """Drop a stream event; the first of a run leaves its place to the notice."""
         if self._gap is None:
             self._gap = _Gap(place.event.seq)
-            place.waiting.render = self._gap_taken
+            place.waiting.line, place.waiting.render = b"", self._gap_taken
+        else:
+            self._outlet.drop(place.waiting)
         self._gap.count += 1
         self._gap.last = place.event.seq
 
@@ -174,7 +187,8 @@ class Subscription:
         if gap is None or self.ended:
             return b""
         dropped = Dropped(count=gap.count, first=gap.first, last=gap.last)
-        return self._notice("events.dropped", dropped, gap.last)
+        # Numbered by its place: events that follow may have come before the last one dropped.
+        return self._notice("events.dropped", dropped, gap.first)
 
     def _lag(self, missed: int) -> None:
         """End with one notice, which counts what is missed until it is written."""

@@ -111,13 +111,15 @@ def _key_in(path: Path, *, private: bool) -> str:
         return ""
     except OSError as error:
         raise _missing(f"Make the key file {path} readable: {error.strerror}.") from error
-    with os.fdopen(opened, "rb") as file:
-        found = os.fstat(opened)
-        if not stat.S_ISREG(found.st_mode):
+    try:
+        mode = os.fstat(opened).st_mode
+        if not stat.S_ISREG(mode):
             raise _missing(f"Name a plain file for the API key: {path} is none.")
-        if private and found.st_mode & 0o077:
+        if private and mode & 0o077:
             raise _missing(f"Run chmod 600 {path}: others can reach the API key in it.")
-        return file.read(_MAX_FILE_BYTES).decode("latin-1").strip()
+        return os.read(opened, _MAX_FILE_BYTES).decode("latin-1").strip()
+    finally:
+        os.close(opened)
 
 
 def _checked(key: str, origin: str) -> Credentials:

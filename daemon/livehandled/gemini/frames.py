@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from livehandle_proto.methods import ToolAnswer
 from livehandled.gemini.client import ClientContent, ClientMessage, RealtimeInput, ToolResponse
 from livehandled.gemini.codec import encode
-from livehandled.gemini.content import Blob, FunctionResponse, text_content
+from livehandled.gemini.content import Blob, FunctionResponse, Object, text_content
 
 _AUDIO = "audio/pcm;rate=16000"
 _PICTURE = "image/jpeg"
@@ -30,17 +30,20 @@ def video(data: str) -> bytes:
 
 
 def tool_response(answers: Sequence[ToolAnswer]) -> bytes:
-    """Return the answers to calls; what is no object is wrapped into one (B19)."""
+    """Return the answers to calls. One that came without an id is answered without (wire 2.4)."""
     responses = [
         FunctionResponse(
-            id=answer.id,
+            id=answer.id or None,
             name=answer.name,
-            response=answer.response
-            if isinstance(answer.response, dict)
-            else {"output": answer.response},
+            response=_as_object(answer.response),
             scheduling=answer.scheduling,
             will_continue=answer.will_continue,
         )
         for answer in answers
     ]
     return encode(ClientMessage(tool_response=ToolResponse(function_responses=responses)))
+
+
+def _as_object(result: object) -> Object:
+    """Return a result as an object (B19), and not as an empty one: that would be left out."""
+    return result if isinstance(result, dict) and result else {"output": result}

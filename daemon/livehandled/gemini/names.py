@@ -30,7 +30,8 @@ def camelised(value: object, message: type[Message], *, strict: bool = False) ->
     """Return decoded JSON with every name of the protocol in camelCase.
 
     Names inside free objects (a function's arguments, a schema) are the user's own and stay.
-    An unknown name stays as it is, or raises `UnknownNameError` if `strict`.
+    An unknown name stays as it is. If `strict`, it raises `UnknownNameError`, and a null counts
+    as unset, as it does for the service.
     """
     return _renamed(value, message, strict, "")
 
@@ -50,7 +51,7 @@ def _renamed(value: object, message: type[Message] | None, strict: bool, at: str
             if strict:
                 raise UnknownNameError(name, at)
             renamed[name] = inner
-        else:
+        elif inner is not None or not strict:
             inside = f"{at}.{field.snake}" if at else field.snake
             renamed[field.camel] = _renamed(inner, field.message, strict, inside)
     return renamed

@@ -7,10 +7,9 @@ message come in the order of J2.
 from collections.abc import Iterable
 
 from livehandle_proto import topics as t
-from livehandle_proto.values import FunctionCall as ToolCall
-from livehandle_proto.values import Phase, Value
+from livehandle_proto.values import FunctionCall, Phase, Value
 from livehandled.gemini.content import Blob, Part
-from livehandled.gemini.server import ServerContent, ServerMessage, UsageMetadata
+from livehandled.gemini.server import ServerContent, ServerMessage, ToolCall, UsageMetadata
 from livehandled.session.phase import InvalidTransitionError, may_follow
 
 SessionEvent = tuple[str, Value]
@@ -28,8 +27,8 @@ class Conversation:
         self.phase: Phase = "disconnected"
         self.turns = 0
         self.turn_open = False
-        self.open_calls: dict[str, str] = {}
-        """Names of the calls not yet answered, by id."""
+        self.open_calls: set[str] = set()
+        """The `call_key` of each call not yet answered."""
         self._text: list[str] = []
         self._user_speaking = False
         self._events: list[SessionEvent] = []
@@ -37,12 +36,13 @@ class Conversation:
     def move(self, phase: Phase) -> list[SessionEvent]:
         """Go to a phase that the connection, not a message, brings about."""
         self._move(phase)
+        if phase == "active" and self._user_speaking:  # since before the session was set up
+            self._move("user_speaking")
         return self._drain()
 
-    def user_spoke(self) -> list[SessionEvent]:
+    def user_typed(self) -> None:
         """Note a typed turn: the user's words open a turn."""
         self.turn_open = True
-        return self._drain()
 
     def speech_started(self) -> list[SessionEvent]:
         """Note that the user began to speak."""
@@ -58,9 +58,9 @@ class Conversation:
             self._move("active")
         return self._drain()
 
-    def answered(self, ids: Iterable[str]) -> list[SessionEvent]:
-        """Note that calls have been answered."""
-        self._close_calls(ids)
+    def answered(self, keys: Iterable[str]) -> list[SessionEvent]:
+        """Note that the calls of these keys have been answered."""
+        self._close_calls(keys)
         return self._drain()
 
     def receive(self, message: ServerMessage) -> list[SessionEvent]:
@@ -70,8 +70,8 @@ class Conversation:
             self._content(content)
         if message.usage_metadata is not None:
             self._events.append(("usage", _usage(message.usage_metadata)))
-        if message.tool_call is not None:
-            self._tool_call(message)
+        if message.tool_call is not None and message.tool_call.function_calls:
+            self._tool_call(message.tool_call)
         if message.tool_call_cancellation is not None:
             ids = message.tool_call_cancellation.ids
             self._events.append(("tool_call_cancelled", t.CallIds(ids=ids)))
@@ -141,19 +141,17 @@ class Conversation:
         if self.phase not in {"active", "user_speaking"}:
             self._move("active")
 
-    def _tool_call(self, message: ServerMessage) -> None:
-        calls = message.tool_call.function_calls if message.tool_call is not None else []
+    def _tool_call(self, message: ToolCall) -> None:
+        calls = [FunctionCall(id=c.id, name=c.name, args=c.args) for c in message.function_calls]
         self.turn_open = True
-        self.open_calls.update((call.id, call.name) for call in calls)
+        self.open_calls.update(call_key(call.id, call.name) for call in calls)
         self._by_way_of_active("tool_call_pending")
-        seen = [ToolCall(id=call.id, name=call.name, args=call.args) for call in calls]
-        self._events.append(("tool_call", t.ToolCalls(function_calls=seen)))
+        self._events.append(("tool_call", t.ToolCalls(function_calls=calls)))
         # Z2: told to the clients, the calls are theirs to carry out.
         self._move("tool_call_executing")
 
-    def _close_calls(self, ids: Iterable[str]) -> None:
-        for call_id in ids:
-            self.open_calls.pop(call_id, None)
+    def _close_calls(self, keys: Iterable[str]) -> None:
+        self.open_calls.difference_update(keys)
         if not self.open_calls and self.phase in {"tool_call_pending", "tool_call_executing"}:
             self._move("active")
 
@@ -162,17 +160,12 @@ class Conversation:
             left = _milliseconds(message.go_away.time_left)
             self._events.append(("go_away", t.GoAway(time_left_ms=left)))
         update = message.session_resumption_update
-        if update is not None:
-            index = update.last_consumed_client_message_index
-            self._events.append(
-                (
-                    "resume_update",
-                    t.ResumeUpdate(
-                        resumable=bool(update.resumable and update.new_handle),
-                        last_consumed_client_message_index=index,
-                    ),
-                )
+        if update is not None and update.new_handle:  # J8
+            told = t.ResumeUpdate(
+                resumable=bool(update.resumable),
+                last_consumed_client_message_index=update.last_consumed_client_message_index,
             )
+            self._events.append(("resume_update", told))
         if message.voice_activity is not None:
             self._voice_activity(message.voice_activity.type)
         if message.voice_activity_detection_signal is not None:
@@ -205,6 +198,11 @@ class Conversation:
     def _drain(self) -> list[SessionEvent]:
         events, self._events = self._events, []
         return events
+
+
+def call_key(call_id: str, name: str) -> str:
+    """Return what an open call is known by: its id, or its name where Vertex gave no id."""
+    return call_id or name
 
 
 def cut(base64: str) -> list[str]:

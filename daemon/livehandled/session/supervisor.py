@@ -7,19 +7,21 @@ from uuid import uuid4
 
 import anyio
 import msgspec
+from anyio.abc import TaskGroup
+from anyio.lowlevel import checkpoint_if_cancelled
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
 
 from livehandle_proto import topics as t
 from livehandle_proto import values as v
 from livehandle_proto.errors import LiveHandleError
-from livehandled.gemini.codec import FrameError, decode_server
+from livehandled.gemini.codec import Decoded, FrameError, decode_server
 from livehandled.gemini.endpoints import public
-from livehandled.gemini.server import ServerMessage
 from livehandled.router import Router
-from livehandled.session.connection import Plan, close_error, open_connection, set_up
+from livehandled.session.connection import Plan, close_error, open_connection, refusal, set_up
 from livehandled.session.conversation import Conversation
 from livehandled.session.outbox import Outbox
+from livehandled.session.raw import raw_message
 
 _log = logging.getLogger(__name__)
 
@@ -27,10 +29,10 @@ _STOP_GRACE_S = 1.0
 
 
 class Session:
-    """One conversation with the model, from `run` to `ended`.
+    """One conversation with the model, from `start` to `ended`.
 
-    `run` is the session's only task; reader and writer live inside it. Everything else is
-    called from the same event loop and never waits, but `settled` and `done`.
+    It has one task, in which reader and writer live. Everything else is called from the same
+    event loop and never waits, but `settled` and `done`.
     """
 
     def __init__(
@@ -58,26 +60,36 @@ class Session:
         self._scope = anyio.CancelScope()
         self._stop_reason: Literal["disconnected", "stopped"] | None = None
 
-    async def run(self) -> None:
+    def start(self, tasks: TaskGroup) -> None:
+        """Begin to open the connection; `settled` tells when the session is set up."""
+        self._router.route(self.conversation.move("connecting"))
+        tasks.start_soon(self._run)
+
+    @property
+    def open(self) -> bool:
+        """Whether the session takes what is to be sent: it has not ended and is not ending."""
+        return self.ended is None and self._stop_reason is None
+
+    async def _run(self) -> None:
         """Open the connection and converse until either side ends it. Never raises for that."""
         ended = v.Ended(reason="stopped")
         try:
             with self._scope:
-                self._router.route(self.conversation.move("connecting"))
                 ended = await self._converse()
             if self._stop_reason is not None:
                 ended = v.Ended(reason=self._stop_reason)
         except LiveHandleError as error:
             self._error = error
-            ended = v.Ended(reason="failed", code=_close_code(error), message=error.message)
+            close = _close(error)
+            if close.code is not None:
+                self.last_close = close
+            ended = v.Ended(reason="failed", code=close.code, message=error.message)
             self._tell(error)
         finally:
             self._finish(ended)
 
     def put(self, frame: bytes, *, media: bool = False) -> None:
-        """Queue a frame for the model. Raises `session.queue_full` or `session.ended`."""
-        if self.ended is not None or self._stop_reason is not None:
-            raise LiveHandleError("session.ended", "The session has ended: call connect.")
+        """Queue a frame for the model, while `open`. Raises `session.queue_full`."""
         self._outbox.put(frame, media=media, now=self._clock())
         self._wake.set()
 
@@ -87,7 +99,7 @@ class Session:
         await self._settled.wait()
         if self._error is not None:
             raise LiveHandleError(self._error.name, self._error.message, **self._error.data)
-        if not self.ready:
+        if self._ready_at is None:
             raise LiveHandleError("session.ended", "The session was ended before it was set up.")
 
     async def done(self) -> v.Ended:
@@ -99,7 +111,7 @@ class Session:
 
     def stop(self, reason: Literal["disconnected", "stopped"]) -> None:
         """Begin to end the session; `done` tells when it has."""
-        if self.ended is None and self._stop_reason is None:
+        if self.open:
             self._stop_reason = reason
             self._router.route(self.conversation.move("disconnecting"))
             if self.ready:
@@ -112,42 +124,46 @@ class Session:
     def describe(self, *, backend: str, model: str) -> v.Session:
         """Return the session as clients see it."""
         talk = self.conversation
-        connected = self._ready_at is not None and self.ended is None
+        since = self._ready_at if self.ended is None else None
+        connection = v.Connection(generation=1, url=public(self._plan.url))
         return v.Session(
             session_id=self.id,
             phase=talk.phase,
             backend=backend,
             model=model,
-            connected_ms=(
-                int((self._clock() - self._ready_at) * 1000)
-                if connected and self._ready_at is not None
-                else None
-            ),
-            connection=v.Connection(generation=1, url=public(self._plan.url)),
+            connected_ms=None if since is None else int((self._clock() - since) * 1000),
+            connection=connection if self.ended is None else None,
             resumable=False,
             reconnects=0,
-            current_turn=talk.turns if talk.turn_open and connected else None,
+            current_turn=talk.turns if talk.turn_open and self.ended is None else None,
             turns=talk.turns,
             last_close=self.last_close,
         )
 
     async def _converse(self) -> v.Ended:
         async with open_connection(self._plan) as websocket:
+            await checkpoint_if_cancelled()  # `stop` may have come first by a hair
             self._router.route(self.conversation.move("setup_sent"))
-            complete = await set_up(websocket, self._plan)
-            self.id = complete.session_id or str(uuid4())
-            self._ready_at = self._clock()
-            self.ready = True
-            self._router.route(self.conversation.move("active"))
-            self._router.route([("connected", t.SessionStarted(session_id=self.id))])
-            _log.info("session %s is set up at %s", self.id, public(self._plan.url))
-            self._settled.set()
+            frame, answer = await set_up(websocket, self._plan)
+            await checkpoint_if_cancelled()
+            self._set_up(answer)
+            self._take(frame, answer)
             ended = v.Ended(reason="stopped")
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(self._write, websocket, tasks.cancel_scope)
                 ended = await self._read(websocket)
                 tasks.cancel_scope.cancel()
         return ended
+
+    def _set_up(self, answer: Decoded) -> None:
+        complete = answer.message.setup_complete
+        self.id = (complete.session_id if complete is not None else None) or str(uuid4())
+        self._ready_at = self._clock()
+        self.ready = True
+        self._router.route(self.conversation.move("active"))
+        self._router.route([("connected", t.SessionStarted(session_id=self.id))])
+        _log.info("session %s is set up at %s", self.id, public(self._plan.url))
+        self._settled.set()
 
     async def _read(self, websocket: ClientConnection) -> v.Ended:
         while True:
@@ -161,13 +177,18 @@ class Session:
             except FrameError as error:
                 self._tell(LiveHandleError("upstream.bad_message", f"Not a message: {error}."))
                 continue
-            for field in decoded.skipped:
-                self._tell(LiveHandleError("upstream.bad_message", f"Passed over {field}."))
-            if self._router.wants_raw():
-                self._router.route([("raw", t.RawMessage(message=msgspec.Raw(frame)))])
-            self._tell_refusal(decoded.message)
-            if self._stop_reason is None:
-                self._router.route(self.conversation.receive(decoded.message))
+            self._take(frame, decoded)
+
+    def _take(self, frame: bytes, decoded: Decoded) -> None:
+        """Tell what a message says."""
+        if self._router.wants_raw():
+            self._router.route([("raw", raw_message(frame, self._plan.secrets))])
+        for field in decoded.skipped:
+            self._tell(LiveHandleError("upstream.bad_message", f"Passed over {field}."))
+        if refused := refusal(decoded.message, self._plan):
+            self._tell(refused)
+        if self._stop_reason is None:
+            self._router.route(self.conversation.receive(decoded.message))
 
     async def _write(self, websocket: ClientConnection, conversing: anyio.CancelScope) -> None:
         while True:
@@ -187,18 +208,11 @@ class Session:
 
     def _closed(self, closed: ConnectionClosed) -> v.Ended:
         error = close_error(closed, self._plan, during_setup=False)
-        code = _close_code(error)
-        reason = str(error.data.get("close_reason", ""))
-        self.last_close = v.Close(code=code, reason=reason)
+        self.last_close = _close(error)
+        code, reason = self.last_close.code, self.last_close.reason
         if code != 1000:
             self._tell(error)
         return v.Ended(reason="closed", code=code, message=reason or error.message)
-
-    def _tell_refusal(self, message: ServerMessage) -> None:
-        """Tell of an error object, which the service rarely sends instead of a close."""
-        if message.error is not None or message.code is not None:
-            said = message.message or (message.error or {}).get("message") or "no reason given"
-            self._tell(LiveHandleError("upstream.rejected", f"The service says: {said}."))
 
     def _tell(self, error: LiveHandleError) -> None:
         _log.warning("%s [%s]", error.message, error.name)
@@ -206,10 +220,9 @@ class Session:
         self._router.route([("error", msgspec.convert(told, v.ErrorObject))])
 
     def _finish(self, ended: v.Ended) -> None:
-        if self.last_close is None and ended.code is not None:
-            self.last_close = v.Close(code=ended.code, reason=ended.message)
         self.ended = ended
         self.ready = False
+        self._outbox.clear()
         self._router.route(self.conversation.move("disconnected"))
         self._router.route([("disconnected", ended)])
         _log.info("session %s ended: %s", self.id or "-", ended.reason)
@@ -217,6 +230,10 @@ class Session:
         self._done.set()
 
 
-def _close_code(error: LiveHandleError) -> int | None:
-    code = error.data.get("close_code")
-    return code if isinstance(code, int) else None
+def _close(error: LiveHandleError) -> v.Close:
+    """Return the close that an error tells of; without a code where it tells of none."""
+    code, reason = error.data.get("close_code"), error.data.get("close_reason")
+    return v.Close(
+        code=code if isinstance(code, int) else None,
+        reason=reason if isinstance(reason, str) else None,
+    )

@@ -1,0 +1,150 @@
+"""The configuration in force: layers put on one another, the strongest last (protocol 9)."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import urlsplit, urlunsplit
+
+import msgspec
+
+from livehandle_proto.errors import LiveHandleError
+from livehandled.config import layers
+from livehandled.config.keys import KEYS
+from livehandled.config.layers import Layer
+from livehandled.config.schema import Config
+
+MASK = "***"
+"""Stands where a secret stood."""
+
+
+class _Layers(NamedTuple):
+    """What each source said, from the weakest to the strongest but for the defaults."""
+
+    file: Layer
+    sdk: Mapping[str, str]
+    """The environment that the SDK's variables are read from: what they mean depends on the
+    backend that is chosen in the end."""
+    environment: Layer
+    flags: Layer
+    connect: Layer
+
+
+class Loaded(NamedTuple):
+    """A configuration and where each of its values came from."""
+
+    config: Config
+    sources: Mapping[str, str]
+    """By key: `default`, `file PATH:LINE`, `env NAME`, `flag --set` or `connect`."""
+    given: _Layers
+
+
+def default_file() -> Path:
+    """Return where the configuration file is if no other is named."""
+    from platformdirs import user_config_path  # not needed with a path
+
+    return user_config_path("livehandle", appauthor=False) / "config.toml"
+
+
+def load(file: Path | None, environ: Mapping[str, str], flags: Mapping[str, str]) -> Loaded:
+    """Return the daemon's configuration: flags over environment over file over defaults.
+
+    `file` must exist; if it is None the default file is read, if there is one. `flags` are the
+    texts of `--set` by dotted key. Raises `config.invalid` for the first thing that is unknown,
+    of the wrong type or out of range, with `file`, `line`, `param`, `expected` and
+    `did_you_mean` where they are known.
+    """
+    given = _Layers(
+        file=_file_layer(file),
+        sdk={name: value for name, value in environ.items() if name in layers.SDK_VARIABLES},
+        environment=layers.from_environment(environ),
+        flags=layers.from_flags(flags),
+        connect={},
+    )
+    return _resolved(given)
+
+
+def with_overrides(loaded: Loaded, overrides: Mapping[str, object]) -> Loaded:
+    """Return the configuration of one session: `connect {config}` over what was loaded.
+
+    Overrides of an earlier session do not stay. Raises `config.invalid` as `load` does, and
+    for a key that is set when the daemon starts.
+    """
+    return _resolved(loaded.given._replace(connect=layers.from_connect(overrides)))
+
+
+Shown = dict[str, dict[str, dict[str, object]]]
+"""By section and key: its value and its source."""
+
+
+def effective(loaded: Loaded) -> Shown:
+    """Return the tree for `session.config`: `{"value", "source"}` of each key, secrets masked."""
+    session = loaded.config.session
+    masked = {
+        "session.base_url": _masked_url(session.base_url),
+        "session.setup": _masked_handle(session.setup),
+    }
+    shown: Shown = {}
+    for name, key in KEYS.items():
+        section, _, field = name.partition(".")
+        value = masked.get(name, key.shown(getattr(getattr(loaded.config, section), field)))
+        entry = {"value": value, "source": loaded.sources[name]}
+        shown.setdefault(section, {})[field] = entry
+    return shown
+
+
+def _file_layer(file: Path | None) -> Layer:
+    path = default_file() if file is None else file
+    try:
+        return layers.from_file(path)
+    except FileNotFoundError as error:
+        if file is None:
+            return {}
+        raise LiveHandleError(
+            "config.invalid",
+            f"Name a configuration file that exists: there is no {path}.",
+            file=str(path),
+            expected="a file that exists",
+        ) from error
+
+
+def _resolved(given: _Layers) -> Loaded:
+    below = {**layers.DEFAULTS, **given.file}
+    above = {**given.environment, **given.flags, **given.connect}
+    chosen = layers.backend_of_sdk(given.sdk, str(below["session.backend"].value))
+    backend = str({**below, **chosen, **above}["session.backend"].value)
+    entries = {**below, **chosen, **layers.from_sdk(given.sdk, backend), **above}
+    tree: dict[str, dict[str, object]] = {}
+    for name, entry in entries.items():
+        section, _, field = name.partition(".")
+        tree.setdefault(section, {})[field] = entry.value
+    sources = {name: entry.origin.text for name, entry in entries.items()}
+    config = msgspec.convert(tree, Config)
+    _check_thresholds(config, entries)
+    return Loaded(config, sources, given)
+
+
+def _check_thresholds(config: Config, entries: Layer) -> None:
+    start, stop = config.voice.start_threshold_db, config.voice.stop_threshold_db
+    if stop <= start:
+        return
+    name, expected = "voice.stop_threshold_db", f"at most the start threshold, {start}"
+    if entries[name].origin == layers.DEFAULT:
+        name, expected = "voice.start_threshold_db", f"at least the stop threshold, {stop}"
+    raise layers.refusal(name, entries[name].origin, expected)
+
+
+def _masked_url(url: str) -> str:
+    parts = urlsplit(url)
+    userinfo, at, host = parts.netloc.rpartition("@")
+    netloc = f"{MASK}@{host}" if at and userinfo else host
+    return urlunsplit(parts._replace(netloc=netloc, query=MASK if parts.query else ""))
+
+
+def _masked_handle(setup: dict[str, object]) -> dict[str, object]:
+    """Return a setup whose resumption handle is masked, in either spelling."""
+    masked = dict(setup)
+    for name in ("sessionResumption", "session_resumption"):
+        inner = masked.get(name)
+        if isinstance(inner, dict) and inner.get("handle"):
+            masked[name] = {**inner, "handle": MASK}
+    return masked

@@ -1,0 +1,206 @@
+"""Every key of the configuration, with its type, range, default and meaning (protocol 9).
+
+A key stands here once it has an effect. `Meta.description` says what it means and in which
+unit; reference pages are printed from it.
+"""
+
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+
+# Ends a pattern. `$` would let a final newline through, and JSON Schema has no `\Z`.
+_END = r"(?![\s\S])"
+
+
+class Section(Struct, frozen=True, forbid_unknown_fields=True):
+    """Base of the sections: nothing in them changes, and nothing unknown is in them."""
+
+
+class Session(Section, frozen=True, kw_only=True):
+    """The conversation, and the service that holds it."""
+
+    backend: Annotated[
+        Literal["gemini", "vertex", "emulator"],
+        Meta(description="The service: the Gemini API, Vertex AI, or the daemon's own emulator."),
+    ] = "gemini"
+    model: Annotated[
+        str,
+        Meta(
+            min_length=1,
+            description="The model's id. A name with a slash in it is sent as it stands.",
+            extra={"expected": "the id of a model"},
+        ),
+    ] = "gemini-3.8-live"
+    instruction: Annotated[str, Meta(description="The system instruction. Empty: none.")] = ""
+    modality: Annotated[
+        Literal["audio", "text"], Meta(description="Whether the model answers in speech or text.")
+    ] = "audio"
+    voice: Annotated[
+        str, Meta(description="One of the service's voices. Empty: the service chooses.")
+    ] = ""
+    language: Annotated[
+        str, Meta(description="BCP-47 code of the model's speech. Empty: the model detects it.")
+    ] = ""
+    greeting: Annotated[
+        str, Meta(description="Text sent as the user's first turn of a new session. Empty: none.")
+    ] = ""
+    api_version: Annotated[
+        str,
+        Meta(
+            pattern=rf"^(v[0-9][a-z0-9]*)?{_END}",
+            description="Version in the service's path. Empty: v1beta, on Vertex AI v1beta1.",
+            extra={"expected": "a version such as v1beta, or nothing"},
+        ),
+    ] = ""
+    base_url: Annotated[
+        str,
+        Meta(
+            pattern=rf"^((https?|wss?)://[^/?#\s]+[^#\s]*)?{_END}",
+            description="Another address for the service; its path is appended. Empty: Google's. "
+            "Not used by the emulator backend.",
+            extra={"expected": "a URL of https, wss, http or ws without a fragment"},
+        ),
+    ] = ""
+    project: Annotated[
+        str,
+        Meta(
+            pattern=rf"^[A-Za-z0-9.:_-]*{_END}",
+            description="The Google Cloud project, for Vertex AI.",
+            extra={"expected": "the id of a Google Cloud project"},
+        ),
+    ] = ""
+    location: Annotated[
+        str,
+        Meta(
+            pattern=rf"^[a-z0-9-]*{_END}",
+            description="The region, us, eu or global, for Vertex AI. Empty: global.",
+            extra={"expected": "a location such as us-central1"},
+        ),
+    ] = ""
+    connect: Annotated[
+        Literal["first_use", "start", "manual"],
+        Meta(description="What opens the session: a send, the daemon's start, or connect alone."),
+    ] = "first_use"
+    setup: Annotated[
+        dict[str, object],
+        Meta(
+            description="Fields merged into the setup message last, in either spelling; "
+            "a null removes a field. Each source replaces the table of the one below it."
+        ),
+    ] = {}
+    allow_plaintext: Annotated[
+        bool, Meta(description="Whether base_url may be http or ws beyond this machine.")
+    ] = False
+    key_file: Annotated[
+        str,
+        Meta(
+            pattern=r"^([/~][\s\S]*)?" + _END,
+            description="A file of mode 0600 that holds the API key, used if neither the "
+            "environment nor systemd's credentials directory has one.",
+            extra={"expected": "an absolute path, or one that begins with ~"},
+        ),
+    ] = ""
+    connect_timeout_ms: Annotated[
+        int, Meta(ge=1, le=600_000, description="Longest wait for the connection, milliseconds.")
+    ] = 10_000
+    setup_timeout_ms: Annotated[
+        int, Meta(ge=1, le=600_000, description="Longest wait for setupComplete, milliseconds.")
+    ] = 15_000
+
+
+class Context(Section, frozen=True, kw_only=True):
+    """What the model remembers."""
+
+    compression: Annotated[
+        bool,
+        Meta(description="Whether the service shortens a long context by a sliding window."),
+    ] = True
+
+
+class Voice(Section, frozen=True, kw_only=True):
+    """How the user's speech is told from silence. A frame is 30 ms."""
+
+    vad: Annotated[
+        Literal["energy", "off"], Meta(description="The voice activity detector, or none.")
+    ] = "energy"
+    start_threshold_db: Annotated[
+        float, Meta(ge=0, le=96, description="Speech starts this far above the noise floor, dB.")
+    ] = 15.0
+    stop_threshold_db: Annotated[
+        float, Meta(ge=0, le=96, description="Speech stops below this over the noise floor, dB.")
+    ] = 10.0
+    min_speech_frames: Annotated[
+        int, Meta(ge=1, le=1000, description="Frames of speech in a row that start an utterance.")
+    ] = 2
+    hangover_frames: Annotated[
+        int, Meta(ge=1, le=1000, description="Frames of silence in a row that end an utterance.")
+    ] = 8
+
+
+class Control(Section, frozen=True, kw_only=True):
+    """The socket, and who may use it."""
+
+    mode: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=0o666,
+            description="Permission bits of the socket, in octal.",
+            extra={"octal": True, "expected": 'permission bits such as "0660", at most "0666"'},
+        ),
+    ] = 0o600
+    group: Annotated[
+        str, Meta(description="Group that owns the socket and whose members are admitted.")
+    ] = ""
+    uids: Annotated[
+        tuple[Annotated[int, Meta(ge=0, le=2**32 - 2)], ...],
+        Meta(
+            description="Users admitted beside the daemon's own, by number.",
+            extra={"expected": "a list of user numbers"},
+        ),
+    ] = ()
+    max_clients: Annotated[
+        int, Meta(ge=1, le=65_536, description="Most connections open at one time.")
+    ] = 256
+
+
+class Limits(Section, frozen=True, kw_only=True):
+    """Bounds of every queue and buffer."""
+
+    max_line_bytes: Annotated[
+        int, Meta(ge=4096, le=2**30, description="Longest line read from a client, bytes.")
+    ] = 16 * 2**20
+    ring_events: Annotated[
+        int, Meta(ge=1, le=1_000_000, description="Events of the log class kept for replay.")
+    ] = 4096
+    client_buffer_bytes: Annotated[
+        int,
+        Meta(ge=65_536, le=2**30, description="Most that may wait for one slow client, bytes."),
+    ] = 2**20
+    outbox_frames: Annotated[
+        int, Meta(ge=1, le=65_536, description="Most frames that may wait for the service.")
+    ] = 256
+    outbox_media_ms: Annotated[
+        int,
+        Meta(ge=1, le=60_000, description="Audio and video older than this are not sent, ms."),
+    ] = 1000
+
+
+class Log(Section, frozen=True, kw_only=True):
+    """What the daemon writes about itself."""
+
+    level: Annotated[
+        Literal["debug", "info", "warning", "error"],
+        Meta(description="The least severe messages that are logged."),
+    ] = "info"
+
+
+class Config(Section, frozen=True, kw_only=True):
+    """The whole tree."""
+
+    session: Session = Session()
+    context: Context = Context()
+    voice: Voice = Voice()
+    control: Control = Control()
+    limits: Limits = Limits()
+    log: Log = Log()

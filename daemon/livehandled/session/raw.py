@@ -1,0 +1,21 @@
+"""The service's messages as they came, for those who ask for them (`session.raw`)."""
+
+import re
+from collections.abc import Iterable
+
+import msgspec
+
+from livehandle_proto.topics import RawMessage
+from livehandled.gemini.auth import MASK, mask
+
+_HANDLE = re.compile(r'("new_?[Hh]andle":")(?:[^"\\]|\\.)+')
+
+
+def raw_message(frame: bytes, secrets: Iterable[str]) -> RawMessage:
+    """Return a message verbatim, but on one line and without a resumption handle or a secret.
+
+    The frame is JSON that has been read before. What is no UTF-8 in it is replaced.
+    """
+    line = msgspec.json.format(frame.decode("utf-8", "replace"), indent=-1)
+    shown = mask(_HANDLE.sub(rf"\1{MASK}", line), secrets)
+    return RawMessage(message=msgspec.Raw(shown))

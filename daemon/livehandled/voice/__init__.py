@@ -1,0 +1,1 @@
+"""Voice, without I/O: samples and times in, edges out."""

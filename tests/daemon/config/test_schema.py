@@ -1,0 +1,100 @@
+"""Every key of the configuration (protocol section 9)."""
+
+import msgspec
+import pytest
+
+from livehandled.config.keys import KEYS, Key
+from livehandled.config.schema import Config
+
+DEFAULTS = {
+    "session.backend": "gemini",
+    "session.model": "gemini-3.8-live",
+    "session.instruction": "",
+    "session.modality": "audio",
+    "session.voice": "",
+    "session.language": "",
+    "session.greeting": "",
+    "session.api_version": "",
+    "session.base_url": "",
+    "session.project": "",
+    "session.location": "",
+    "session.connect": "first_use",
+    "session.setup": {},
+    "session.allow_plaintext": False,
+    "session.key_file": "",
+    "session.connect_timeout_ms": 10_000,
+    "session.setup_timeout_ms": 15_000,
+    "context.compression": True,
+    "voice.vad": "energy",
+    "voice.start_threshold_db": 15,
+    "voice.stop_threshold_db": 10,
+    "voice.min_speech_frames": 2,
+    "voice.hangover_frames": 8,
+    "control.mode": 0o600,
+    "control.group": "",
+    "control.uids": (),
+    "control.max_clients": 256,
+    "limits.max_line_bytes": 16 * 1024 * 1024,
+    "limits.ring_events": 4096,
+    "limits.client_buffer_bytes": 1024 * 1024,
+    "limits.outbox_frames": 256,
+    "limits.outbox_media_ms": 1000,
+    "log.level": "info",
+}
+
+RANGES = {
+    "session.connect_timeout_ms": (1, 600_000),
+    "session.setup_timeout_ms": (1, 600_000),
+    "voice.start_threshold_db": (0, 96),
+    "voice.stop_threshold_db": (0, 96),
+    "voice.min_speech_frames": (1, 1000),
+    "voice.hangover_frames": (1, 1000),
+    "control.max_clients": (1, 65_536),
+    "limits.max_line_bytes": (4096, 2**30),
+    "limits.ring_events": (1, 1_000_000),
+    "limits.client_buffer_bytes": (65_536, 2**30),
+    "limits.outbox_frames": (1, 65_536),
+    "limits.outbox_media_ms": (1, 60_000),
+}
+
+
+def test_the_keys_and_their_defaults_are_the_documented_ones() -> None:
+    assert {name: key.default for name, key in KEYS.items()} == DEFAULTS
+
+
+@pytest.mark.parametrize("key", KEYS.values(), ids=KEYS)
+def test_every_default_is_a_value_its_key_takes(key: Key) -> None:
+    assert key.read(key.default) == key.default
+
+
+@pytest.mark.parametrize("key", KEYS.values(), ids=KEYS)
+def test_every_key_has_a_meaning_and_an_expectation(key: Key) -> None:
+    assert key.description.endswith(".")
+    assert key.expected
+
+
+def test_every_number_has_a_range() -> None:
+    numbers = {
+        name
+        for name, key in KEYS.items()
+        if isinstance(key.default, int | float) and not isinstance(key.default, bool)
+    }
+    assert numbers == {*RANGES, "control.mode"}
+
+
+@pytest.mark.parametrize(("name", "limits"), RANGES.items())
+def test_a_range_includes_its_ends_and_nothing_beyond(name: str, limits: tuple[int, int]) -> None:
+    low, high = limits
+    assert [KEYS[name].read(low), KEYS[name].read(high)] == [low, high]
+    for beyond in (low - 1, high + 1):
+        with pytest.raises(ValueError):
+            KEYS[name].read(beyond)
+
+
+def test_the_configuration_cannot_be_changed_and_takes_nothing_unknown() -> None:
+    with pytest.raises(AttributeError):
+        Config().session.model = "other"  # type: ignore[misc]  # frozen is what is tested
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.convert({"session": {"modle": "x"}}, Config)
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.convert({"sesion": {}}, Config)

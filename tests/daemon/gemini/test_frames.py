@@ -1,0 +1,100 @@
+"""The frames of a running session, byte for byte (wire 2.2 to 2.4)."""
+
+import base64
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from livehandle_proto.methods import ToolAnswer
+from livehandled.gemini import frames
+from livehandled.gemini.codec import decode_client
+
+
+def test_b1_text_is_one_complete_user_turn() -> None:
+    assert json.loads(frames.text_turn("I am pescatarian")) == {
+        "clientContent": {
+            "turns": [{"role": "user", "parts": [{"text": "I am pescatarian"}]}],
+            "turnComplete": True,
+        }
+    }
+
+
+def test_b5_audio_is_base64_with_its_rate() -> None:
+    data = base64.b64encode(bytes([1, 2, 3, 4])).decode()
+    assert data == "AQIDBA=="
+    assert frames.audio(data) == (
+        b'{"realtimeInput":{"audio":{"mimeType":"audio/pcm;rate=16000","data":"AQIDBA=="}}}'
+    )
+
+
+def test_b4_video_is_one_jpeg() -> None:
+    assert frames.video("/9j/4AA=") == (
+        b'{"realtimeInput":{"video":{"mimeType":"image/jpeg","data":"/9j/4AA="}}}'
+    )
+
+
+@given(st.binary())
+def test_b5_base64_goes_upstream_as_it_came(pcm: bytes) -> None:
+    data = base64.b64encode(pcm).decode()
+    assert f'"data":"{data}"'.encode() in frames.audio(data) or not pcm
+
+
+@pytest.mark.parametrize(
+    ("response", "sent"),
+    [
+        ({"celsius": 21}, {"celsius": 21}),
+        ({}, {"output": {}}),  # an empty object would be left out, and the service needs one
+        ("sunny", {"output": "sunny"}),
+        ("", {"output": ""}),
+        (21, {"output": 21}),
+        (False, {"output": False}),
+        (None, {"output": None}),
+        ([{"a": 1}], {"output": [{"a": 1}]}),
+    ],
+)
+def test_b19_a_result_that_is_no_object_is_wrapped(response: object, sent: object) -> None:
+    frame = frames.tool_response([ToolAnswer(id="c1", name="f", response=response)])
+    body = json.loads(frame)["toolResponse"]["functionResponses"]
+    assert body == [{"id": "c1", "name": "f", "response": sent}]
+
+
+def test_b18_all_answers_travel_in_one_frame_with_what_they_say_of_themselves() -> None:
+    answers = [
+        ToolAnswer(id="c1", name="f", response={"a": 1}, scheduling="WHEN_IDLE"),
+        ToolAnswer(id="c2", name="g", response={"b": 2}, will_continue=True),
+        ToolAnswer(id="c3", name="h", response={"c": 3}, will_continue=False),
+    ]
+    assert json.loads(frames.tool_response(answers)) == {
+        "toolResponse": {
+            "functionResponses": [
+                {"id": "c1", "name": "f", "response": {"a": 1}, "scheduling": "WHEN_IDLE"},
+                {"id": "c2", "name": "g", "response": {"b": 2}, "willContinue": True},
+                {"id": "c3", "name": "h", "response": {"c": 3}, "willContinue": False},
+            ]
+        }
+    }
+
+
+def test_a_call_that_came_without_an_id_is_answered_without_one() -> None:
+    frame = frames.tool_response([ToolAnswer(id="", name="f", response={"a": 1})])
+    assert json.loads(frame)["toolResponse"]["functionResponses"] == [
+        {"name": "f", "response": {"a": 1}}
+    ]
+
+
+@given(
+    text=st.text(min_size=1).filter(str.isprintable),
+    response=st.dictionaries(
+        st.text(max_size=5), st.integers() | st.text(max_size=5), min_size=1, max_size=3
+    ),
+)
+def test_every_frame_is_one_the_service_reads(text: str, response: dict[str, object]) -> None:
+    turn = decode_client(frames.text_turn(text)).client_content
+    assert turn is not None
+    assert turn.turns[0].parts[0].text == text
+    answer = ToolAnswer(id="c1", name="f", response=response)
+    read = decode_client(frames.tool_response([answer])).tool_response
+    assert read is not None
+    assert read.function_responses[0].response == response

@@ -1,0 +1,105 @@
+"""The command, as a process."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from support.emulator import running_emulator
+
+
+def command(*flags: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "livehandle_emulator", *flags],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+
+
+def test_it_prints_its_url_and_stops_by_sigterm(tmp_path: Path) -> None:
+    with running_emulator(tmp_path) as emulator:
+        host, port = emulator.url.removeprefix("ws://").rsplit(":", 1)
+        with socket.create_connection((host, int(port)), timeout=5):
+            pass
+
+
+def test_it_stops_by_sigint_too(tmp_path: Path) -> None:
+    with running_emulator(tmp_path) as emulator:
+        emulator.process.send_signal(signal.SIGINT)
+        assert emulator.process.wait(timeout=10) == 0
+
+
+def test_with_tls_it_prints_what_to_trust_and_takes_it_away_at_the_end(tmp_path: Path) -> None:
+    with running_emulator(tmp_path, tls=True) as emulator:
+        assert emulator.url.startswith("wss://127.0.0.1:")
+        assert emulator.ca_file is not None
+        assert "BEGIN CERTIFICATE" in emulator.ca_file.read_text()
+    assert not emulator.ca_file.exists()
+
+
+@pytest.mark.parametrize(
+    ("flags", "complaint"),
+    [
+        (("--port", "x"), "argument --port: 'x' is not a port: give 0 to 65535"),
+        (("--port", "65536"), "argument --port: '65536' is not a port"),
+        (("--port", "-1"), "argument --port:"),
+        (("--prot", "1"), "unrecognized arguments: --prot 1"),
+        (("extra",), "unrecognized arguments: extra"),
+        (("--scenario", "nowhere.toml"), "The scenario nowhere.toml cannot be used"),
+    ],
+)
+def test_bad_flags_are_one_line_and_exit_3(flags: tuple[str, ...], complaint: str) -> None:
+    run = command(*flags)
+    assert (run.returncode, run.stdout) == (3, "")
+    assert complaint in run.stderr
+    assert run.stderr.count("\n") == 1
+
+
+def test_a_bad_scenario_is_one_line_and_exit_3(tmp_path: Path) -> None:
+    path = tmp_path / "scenario.toml"
+    path.write_text("modles = []")
+    run = command("--scenario", str(path))
+    assert (run.returncode, run.stdout) == (3, "")
+    assert run.stderr == (
+        f"livehandle-emulator: The scenario {path} cannot be used: "
+        "unknown key modles; did you mean models?\n"
+    )
+
+
+def test_an_address_that_cannot_be_had_is_one_line_and_exit_1() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        run = command("--port", str(taken.getsockname()[1]))
+    assert (run.returncode, run.stdout) == (1, "")
+    assert "cannot listen on 127.0.0.1 port" in run.stderr
+    assert run.stderr.count("\n") == 1
+
+
+def test_help_is_help() -> None:
+    run = command("--help")
+    assert run.returncode == 0
+    assert "--scenario FILE" in run.stdout
+    assert "reply_delay_ms = 150" in run.stdout, "the scenario's format is part of the help"
+
+
+def test_it_starts_without_the_tls_extra(tmp_path: Path) -> None:
+    blocked = tmp_path / "trustme.py"
+    blocked.write_text("raise ImportError")
+    path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
+    run = subprocess.run(
+        [sys.executable, "-m", "livehandle_emulator", "--tls"],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+        env={**os.environ, "PYTHONPATH": path},
+    )
+    assert run.returncode == 3
+    assert run.stderr == (
+        "livehandle-emulator: --tls needs trustme: run pip install 'livehandle[tls]'\n"
+    )
