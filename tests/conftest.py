@@ -1,11 +1,15 @@
 """What every test may use."""
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
-# The same examples in every run; a longer campaign is one `--hypothesis-profile` away.
-settings.register_profile("suite", derandomize=True, deadline=None)
-settings.register_profile("campaign", max_examples=10_000, deadline=None)
+# The same examples in every run, however slow the machine; a longer campaign is one
+# `--hypothesis-profile campaign` away.
+SLOW = [HealthCheck.too_slow]
+settings.register_profile("suite", derandomize=True, deadline=None, suppress_health_check=SLOW)
+settings.register_profile(
+    "campaign", max_examples=10_000, deadline=None, suppress_health_check=SLOW
+)
 settings.load_profile("suite")
 
 

@@ -1,15 +1,16 @@
 """The command `livectl`."""
 
+import io
+import json
 import os
 import sys
 from collections.abc import Sequence
 
-from livectl.arguments import parse
+from livectl.arguments import EXIT_USAGE, parse
 from livehandle_proto.errors import LiveHandleError
 
 EXIT_DAEMON = 1
 EXIT_UNREACHABLE = 2
-EXIT_USAGE = 3
 EXIT_AUTH = 4
 EXIT_UPSTREAM = 5
 EXIT_TIMEOUT = 6
@@ -18,12 +19,16 @@ EXIT_INTERRUPTED = 130
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return its exit code (protocol section 7)."""
+    given = sys.argv[1:] if arguments is None else arguments
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A terminal that lacks a letter is no reason to stop.
+        sys.stdout.reconfigure(errors="replace")
     try:
-        options = parse(sys.argv[1:] if arguments is None else arguments)
+        options = parse(given)
         code: int = options.run(options)
         sys.stdout.flush()
     except LiveHandleError as error:
-        return _failed(error, as_json="--json" in (arguments or sys.argv[1:]))
+        return _failed(error, as_json="--json" in given)
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
     except BrokenPipeError:
@@ -35,21 +40,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def exit_code(error_name: str) -> int:
     """Return the exit code that an error's name stands for."""
-    if error_name == "daemon.unreachable":
-        return EXIT_UNREACHABLE
-    if error_name in {"usage", "config.invalid"}:
-        return EXIT_USAGE
-    if error_name.startswith("auth."):
-        return EXIT_AUTH
-    if error_name.startswith("upstream."):
-        return EXIT_UPSTREAM
-    return EXIT_TIMEOUT if error_name == "session.timeout" else EXIT_DAEMON
+    area = error_name.partition(".")[0]
+    by_name = {
+        "usage": EXIT_USAGE,
+        "daemon.unreachable": EXIT_UNREACHABLE,
+        "session.timeout": EXIT_TIMEOUT,
+    }
+    by_area = {"auth": EXIT_AUTH, "upstream": EXIT_UPSTREAM}
+    return by_name.get(error_name) or by_area.get(area, EXIT_DAEMON)
 
 
 def _failed(error: LiveHandleError, *, as_json: bool) -> int:
     if as_json:
-        import json
-
         print(json.dumps({"error": error.to_json()}), file=sys.stderr)
     else:
         print(f"livectl: {error.message} [{error.name}]", file=sys.stderr)

@@ -3,53 +3,98 @@
 import argparse
 from collections.abc import Callable, Sequence
 from importlib import import_module
-from typing import NoReturn
 
 from livehandle_proto import __version__
 from livehandle_proto.suggest import nearest
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # `typing` itself would be a tenth of the start
+    from typing import NoReturn
+
+EXIT_USAGE = 3
+
 Run = Callable[[argparse.Namespace], int]
+
+_WITH_VALUE = {"--socket", "--instance"}
+_WIDTH = 88  # of the help; to ask the terminal would import what no command needs
 
 
 class _Parser(argparse.ArgumentParser):
-    """Exits 3 for wrong usage (protocol section 7), with the nearest command's name."""
+    """Exits 3 for wrong usage (protocol section 7), in one line."""
 
-    def error(self, message: str) -> NoReturn:
-        if "invalid choice" in message:
-            given = message.split("invalid choice: ")[1].split("'")[1]
-            near = nearest(given, COMMANDS)
-            hint = f"did you mean {near}?" if near else "livectl --help lists the commands."
-            message = f"there is no command {given!r}: {hint}"
-        self.exit(3, f"livectl: {message}\n")
+    def __init__(self, prog: str, usage: str | None, description: str) -> None:
+        super().__init__(
+            prog=prog,
+            usage=usage,
+            description=description,
+            formatter_class=_help_formatter,
+            allow_abbrev=False,
+        )
+
+    def error(self, message: str) -> "NoReturn":
+        self.exit(EXIT_USAGE, f"livectl: {message}; see {self.prog} --help\n")
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
-    """Return the options of the command line; `run` among them carries the command out."""
+    """Return the options of the command line; `run` among them carries the command out.
+
+    Exits 3 where they are none, 0 after `--help` and `--version`.
+    """
+    before, rest = _at_command(arguments)
+    options = argparse.Namespace(socket=None, instance=None, json=False)
+    parser = _top()
+    parser.parse_args(before, options)
+    if not rest:
+        parser.error("name a command")
+    name = rest[0]
+    if name not in COMMANDS:
+        near = nearest(name, COMMANDS)
+        parser.error(f"there is no command {name!r}" + (f", did you mean {near}?" if near else ""))
+    # Only the command that is named gets a parser: all of them would be a sixth of the start.
+    help_text, add_arguments, where = COMMANDS[name]
+    command = _Parser(f"livectl {name}", None, help_text)
+    _common(command)
+    add_arguments(command)
+    command.parse_args(rest[1:], options)
+    options.run = _lazily(where)
+    return options
+
+
+def _at_command(arguments: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
+    """Return the options before the command, and the rest from the command on."""
+    at = 0
+    while at < len(arguments) and arguments[at].startswith("-"):
+        at += 2 if arguments[at] in _WITH_VALUE else 1
+    return arguments[:at], arguments[at:]
+
+
+def _top() -> _Parser:
     parser = _Parser(
-        prog="livectl",
-        description="Talk to the session that livehandled holds.",
-        epilog="Exit codes: 0 ok, 1 error from the daemon, 2 daemon not reachable, 3 usage, "
-        "4 credentials, 5 the model's service, 6 timeout, 130 interrupted.",
+        "livectl", "livectl [OPTION ...] COMMAND ...", "Talk to the session that livehandled holds."
     )
     parser.add_argument("--version", action="version", version=f"livectl {__version__}")
-    _common(parser, argparse.SUPPRESS)
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    named = next((a for a in arguments if a in COMMANDS), None)
-    for name, (help_text, add_arguments, where) in COMMANDS.items():
-        command = commands.add_parser(name, help=help_text, description=help_text)
-        if name == named or named is None:  # the other commands' arguments are not needed
-            _common(command, argparse.SUPPRESS)
-            add_arguments(command)
-            command.set_defaults(run=_lazily(where))
-    defaults = argparse.Namespace(socket=None, instance=None, json=False)
-    return parser.parse_args(arguments, defaults)
+    _common(parser)
+    listed = "\n".join(f"  {name:<12} {command[0]}" for name, command in COMMANDS.items())
+    parser.epilog = f"""commands:
+{listed}
+
+`livectl COMMAND --help` says what a command takes. Options may stand before or after it.
+Exit codes: 0 ok, 1 error from the daemon, 2 daemon not reachable, 3 usage, 4 credentials,
+5 the model's service, 6 timeout, 130 interrupted."""
+    return parser
 
 
-def _common(parser: argparse.ArgumentParser, default: str) -> None:
-    parser.add_argument("--socket", metavar="PATH", default=default, help="the daemon's socket")
-    parser.add_argument("--instance", metavar="NAME", default=default, help="the daemon's name")
+def _help_formatter(prog: str) -> argparse.HelpFormatter:
+    return argparse.RawDescriptionHelpFormatter(prog, width=_WIDTH)
+
+
+def _common(parser: argparse.ArgumentParser) -> None:
+    # No default here: what stands before the command must survive the command's own parser.
+    silent = argparse.SUPPRESS
+    parser.add_argument("--socket", metavar="PATH", default=silent, help="the daemon's socket")
+    parser.add_argument("--instance", metavar="NAME", default=silent, help="the daemon's name")
     parser.add_argument(
-        "--json", action="store_true", default=default, help="print one JSON object a line"
+        "--json", action="store_true", default=silent, help="print one JSON object a line"
     )
 
 
@@ -142,16 +187,20 @@ def _follow(parser: argparse.ArgumentParser) -> None:
 
 
 def _seconds(text: str) -> float:
-    value = float(text)
-    if not 0 <= value < 1e6:
-        raise argparse.ArgumentTypeError(f"{text} is no length of time in seconds")
-    return value
+    return _number(text, 1e6, "a length of time in seconds")
 
 
 def _speed(text: str) -> float:
-    value = float(text)
-    if not 0 <= value <= 1000:
-        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1000")
+    return _number(text, 1000, "a number from 0 to 1000")
+
+
+def _number(text: str, most: float, what: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= most:
+        raise argparse.ArgumentTypeError(f"{text} is not {what}")
     return value
 
 

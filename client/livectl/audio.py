@@ -1,30 +1,33 @@
 """Audio from files and pipes, as the 16 kHz mono 16-bit PCM that the daemon takes."""
 
-import io
 import math
 import sys
-import wave
 from array import array
 from collections.abc import Iterator
-from typing import IO, cast
+from typing import IO, NamedTuple
 
 from livectl.assignments import usage
 from livectl.resample import Resampler
+from livectl.wave_file import (
+    HEAD_BYTES,
+    BadWaveError,
+    WaveFormat,
+    is_wave,
+    read_format,
+    read_mono,
+)
+from livehandle_proto.errors import LiveHandleError
 
 RATE = 16_000
 CHUNK_MS = 20
 CHUNK_BYTES = RATE * 2 * CHUNK_MS // 1000
 
-_READ_FRAMES = 4096
-_WIDTHS = {1: "b", 2: "h", 4: "i"}
 
-
-class Source:
+class Source(NamedTuple):
     """Audio to send: its chunks, and how long it is where that is known."""
 
-    def __init__(self, chunks: Iterator[bytes], seconds: float | None) -> None:
-        self.chunks = chunks
-        self.seconds = seconds
+    chunks: Iterator[bytes]
+    seconds: float | None
 
 
 def open_source(name: str) -> Source:
@@ -34,11 +37,25 @@ def open_source(name: str) -> Source:
     """
     try:
         stream: IO[bytes] = sys.stdin.buffer if name == "-" else open(name, "rb")  # noqa: SIM115, PTH123
-        head = stream.read(12)
     except OSError as error:
         raise usage(f"Cannot read {name}: {error.strerror}.") from error
-    if head[:4] == b"RIFF" and head[8:] == b"WAVE":
-        return _wav(name, _Rejoined(head, stream))
+    try:
+        return _source(name, stream)
+    except LiveHandleError:
+        stream.close()
+        raise
+
+
+def _source(name: str, stream: IO[bytes]) -> Source:
+    head = stream.read(HEAD_BYTES)
+    if is_wave(head):
+        try:
+            form = read_format(stream)
+        except BadWaveError as error:
+            raise usage(f"{name} is a WAV file, but {error}.") from error
+        # A pipe's writer did not know the length when it wrote the head.
+        seconds = None if name == "-" else form.seconds
+        return Source(_chunked(_converted(stream, form)), seconds)
     if name == "-":
         return Source(_raw(head, stream), None)
     raise usage(f"{name} is no WAV file: convert it, for example with ffmpeg.")
@@ -67,53 +84,21 @@ def due(chunk: int, speed: float) -> float:
 def _raw(head: bytes, stream: IO[bytes]) -> Iterator[bytes]:
     """Yield chunks of what is already PCM; an odd byte at the end is no sample."""
     pending = head
-    while True:
-        while len(pending) >= CHUNK_BYTES:
-            yield pending[:CHUNK_BYTES]
-            pending = pending[CHUNK_BYTES:]
-        more = stream.read(CHUNK_BYTES - len(pending))
-        if not more:
-            break
+    while more := stream.read(CHUNK_BYTES - len(pending)):
         pending += more
+        if len(pending) == CHUNK_BYTES:
+            yield pending
+            pending = b""
     if len(pending) > 1:
         yield pending[: len(pending) // 2 * 2]
 
 
-def _wav(name: str, stream: "_Rejoined") -> Source:
-    try:
-        # Read until the end, chunk by chunk. `wave` asks for no more than `read` and `close`.
-        reader = wave.open(cast("IO[bytes]", stream), "rb")  # noqa: SIM115
-    except (wave.Error, EOFError) as error:
-        raise usage(f"{name} is no WAV file of whole samples (PCM): {error}.") from error
-    frames = reader.getnframes()
-    # A recorder that writes to a pipe cannot know the length, and claims the longest.
-    known = frames < 2**31 // max(reader.getsampwidth() * reader.getnchannels(), 1)
-    seconds = frames / reader.getframerate() if known and name != "-" else None
-    return Source(_chunked(_converted(reader)), seconds)
-
-
-def _converted(reader: wave.Wave_read) -> Iterator[bytes]:
-    resampler = Resampler(reader.getframerate(), RATE)
-    width, channels = reader.getsampwidth(), reader.getnchannels()
-    while frames := reader.readframes(_READ_FRAMES):
-        yield _little(resampler.push(_mono(frames, width, channels)))
+def _converted(stream: IO[bytes], form: WaveFormat) -> Iterator[bytes]:
+    resampler = Resampler(form.rate, RATE)
+    with stream:
+        for samples in read_mono(stream, form):
+            yield _little(resampler.push(samples))
     yield _little(resampler.finish())
-
-
-def _mono(frames: bytes, width: int, channels: int) -> "array[float]":
-    """Return the mean of the channels, as 16-bit values with fractions."""
-    whole = frames[: len(frames) // (width * channels) * width * channels]
-    if width == 3:
-        whole = b"".join(b"\0" + whole[i : i + 3] for i in range(0, len(whole), 3))
-        width = 4
-    samples = array(_WIDTHS[width], whole)
-    if sys.byteorder == "big":
-        samples.byteswap()
-    if width == 1:  # 8-bit WAV is unsigned
-        samples = array("h", (byte - 128 for byte in whole))
-    scale = channels * 256.0 ** (width - 2)
-    sums = map(sum, zip(*(samples[c::channels] for c in range(channels)), strict=True))
-    return array("d", (total / scale for total in sums))
 
 
 def _little(samples: "array[int]") -> bytes:
@@ -131,19 +116,3 @@ def _chunked(pieces: Iterator[bytes]) -> Iterator[bytes]:
             pending = pending[CHUNK_BYTES:]
     if pending:
         yield pending
-
-
-class _Rejoined(io.RawIOBase):
-    """A stream whose head has been looked at, from its beginning; it need not seek."""
-
-    def __init__(self, head: bytes, stream: IO[bytes]) -> None:
-        self._head = head
-        self._stream = stream
-
-    def readable(self) -> bool:
-        return True
-
-    def read(self, size: int = -1) -> bytes:
-        head = self._head if size < 0 else self._head[:size]
-        self._head = self._head[len(head) :]
-        return head + self._stream.read(-1 if size < 0 else size - len(head))

@@ -4,18 +4,30 @@ import json
 from argparse import Namespace
 from collections.abc import Mapping
 
-from livectl.assignments import params, tree
+from livectl.assignments import params, tree, usage
 from livehandle.connection import Connection
+from livehandle_proto.errors import LiveHandleError
+
+_ANSWER_S = 30.0
 
 
-def open_connection(options: Namespace) -> Connection:
-    """Connect to the daemon that the command line names."""
-    return Connection.open(options.socket, options.instance)
+def open_connection(options: Namespace, *, answer_timeout: float | None = None) -> Connection:
+    """Connect to the daemon that the command line names.
+
+    Without a bound for answers: what opens a session, or waits for its end, is bounded by the
+    daemon, and by whoever presses Ctrl-C.
+    """
+    try:
+        return Connection.open(options.socket, options.instance, answer_timeout=answer_timeout)
+    except LiveHandleError as error:
+        if error.name == "config.invalid":  # the command line's own fault, not the daemon's word
+            raise usage(error.message) from error
+        raise
 
 
 def phase(options: Namespace) -> int:
     """Print the phase."""
-    result = _call(options, "phase", {})
+    result = _ask(options, "phase")
     if options.json:
         print(json.dumps(result))
     elif isinstance(result, dict):
@@ -25,39 +37,39 @@ def phase(options: Namespace) -> int:
 
 def session(options: Namespace) -> int:
     """Print the session."""
-    return _show(options, "session")
+    return _show(options, _ask(options, "session"))
 
 
 def status(options: Namespace) -> int:
     """Print the daemon's state."""
-    return _show(options, "daemon.status")
+    return _show(options, _ask(options, "daemon.status"))
 
 
 def telemetry(options: Namespace) -> int:
     """Print the counters."""
-    return _show(options, "telemetry")
+    return _show(options, _ask(options, "telemetry"))
 
 
 def connect(options: Namespace) -> int:
     """Open a session and print it."""
-    return _show(options, "connect", config=tree(options.config))
+    return _show(options, _call(options, "connect", {"config": tree(options.config)}))
 
 
 def disconnect(options: Namespace) -> int:
     """End the session."""
-    return _show(options, "disconnect")
+    return _show(options, _ask(options, "disconnect"))
 
 
 def done(options: Namespace) -> int:
     """Wait for the end of the session and print how it came."""
-    if options.timeout is None:
-        return _show(options, "done")
-    return _show(options, "done", timeout_ms=round(options.timeout * 1000))
+    given = {} if options.timeout is None else {"timeout_ms": round(options.timeout * 1000)}
+    return _show(options, _call(options, "done", given))
 
 
 def call(options: Namespace) -> int:
     """Call any method and print its result as JSON."""
-    result = _call(options, options.method, params(options.params))
+    method = options.method.replace("-", "_")
+    result = _call(options, method, params(options.params))
     print(json.dumps(result, ensure_ascii=False, indent=None if options.json else 2))
     return 0
 
@@ -80,13 +92,18 @@ def table(listed: list[tuple[str, str]], indent: str = "") -> str:
     return "\n".join(f"{indent}{name:<{width}}  {value}" for name, value in listed)
 
 
-def _show(options: Namespace, method: str, **given: object) -> int:
-    result = _call(options, method, given)
+def _show(options: Namespace, result: object) -> int:
     if options.json:
         print(json.dumps(result, ensure_ascii=False))
     elif isinstance(result, dict):
         print(table(rows(result)))
     return 0
+
+
+def _ask(options: Namespace, method: str) -> object:
+    """Call what the daemon answers from what it knows."""
+    with open_connection(options, answer_timeout=_ANSWER_S) as connection:
+        return connection.call(method)
 
 
 def _call(options: Namespace, method: str, given: object) -> object:

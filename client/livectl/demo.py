@@ -5,17 +5,22 @@ import signal
 import subprocess
 import sys
 import tempfile
-import wave
 from argparse import Namespace
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
-from livectl.commands import rows, table
+from livectl import wave_file
 from livectl.screen import Screen
-from livectl.stage import Missed, Stage, private_daemon, reply_audio
+from livectl.stage import REPLY_RATE, Missed, Stage, private_daemon
+from livehandle.connection import Connection
+from livehandle_proto.errors import LiveHandleError
 
 _DATA = Path(__file__).parent / "data"
-_REPLY_RATE = 24_000
+_HELLO = (_DATA / "hello.wav", "Hello there. Can you hear me? Please say this back to me.")
+_BARGE_IN = (_DATA / "barge-in.wav", "Wait, stop please.")
 _TOPICS = ["live.*", "live.audio", "session.phase_changed", "session.tool_call"]
+_PLAY_S = 30.0
 _PLAYERS = (
     ("pw-play",),
     ("paplay",),
@@ -36,112 +41,132 @@ _LIGHT = {
 
 
 def demo(options: Namespace) -> int:
-    """Hold the conversation; return 1 and name what did not happen if it was not as it should."""
+    """Hold the conversation; return 1 and name each step that did not happen."""
     # A demo that is ended from outside must not leave its daemon behind.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    screen = Screen(sys.stdout)
+    screen = Screen(sys.stdout, as_json=options.json)
     output = Path(options.output) if options.output else _somewhere()
+    missed: list[str] = []
     screen.text("A private daemon, its emulator and a recorded voice: no key, no network.")
     try:
         with private_daemon() as connection:
-            reply = _converse(Stage(connection, screen), screen)
-            _write(output, reply)
-            screen.heading("Telemetry")
-            telemetry = connection.call("telemetry")
-            if isinstance(telemetry, dict):
-                screen.text(table(rows(telemetry), indent="  "))
-    except Missed as missed:
-        screen.text(f"\nThe demo failed. It did not see {missed}")
+            screen.line("daemon", _name(connection))
+            _converse(Stage(connection, screen), output, missed)
+    except Missed as error:
+        missed.append(str(error))
+    finally:
+        if not options.output:
+            with suppress(OSError):  # it holds the reply
+                output.parent.rmdir()
+    if missed:
+        screen.heading("Failed")
+        screen.text("\n".join(f"  {step}" for step in missed))
         return 1
     screen.heading("Done")
-    screen.text(f"  The reply, {len(reply) / 2 / _REPLY_RATE:.1f} s of it, is in {output}")
-    _play(output, screen)
+    _listen(output, screen)
     return 0
 
 
-def _converse(stage: Stage, screen: Screen) -> bytes:
-    """Hold the conversation, and return the speech of the first reply."""
-    tools = [{"functionDeclarations": [_LIGHT]}]
+def _converse(stage: Stage, output: Path, missed: list[str]) -> None:
+    """Go through all parts, and name in `missed` what did not happen in each."""
+    for heading, part in _PARTS:
+        stage.screen.heading(heading)
+        stage.forget()
+        try:
+            part(stage, output)
+        except LiveHandleError as error:
+            if error.name == "daemon.unreachable":
+                raise
+            missed.append(f"{heading}: {error.message} [{error.name}]")
+            stage.screen.line("missed", missed[-1])
+        except Missed as error:
+            missed.append(f"{heading}: {error}")
+            stage.screen.line("missed", missed[-1])
+
+
+def _opening(stage: Stage, _output: Path) -> None:
     stage.connection.call("events", topics=_TOPICS)
+    tools = [{"functionDeclarations": [_LIGHT]}]
     stage.connection.call("connect", config={"session": {"setup": {"tools": tools}}})
-    screen.heading("A session is opened")
-    stage.until("the phase active", lambda: stage.phase == "active", 5)
-    reply = _speech(stage, screen)
-    _interruption(stage, screen)
-    _typed_turn(stage, screen)
-    _tool_call(stage, screen)
-    return reply
+    stage.until("phase active", lambda: stage.phase == "active", 5)
 
 
-def _speech(stage: Stage, screen: Screen) -> bytes:
-    screen.heading("Speech, answered by speech")
-    stage.forget()
-    stage.say(_DATA / "hello.wav")
+def _speech(stage: Stage, output: Path) -> None:
+    stage.say(*_HELLO)
     stage.until_seen("live.vad_start", 3)
-    stage.until("the end of the recording", lambda: not stage.speaking, 10)
+    stage.until("end of the recording", lambda: not stage.speaking, 10)
     stage.until_seen("live.vad_end", 3)
     stage.until_seen("live.input_transcript", 5)
     stage.until_seen("live.audio", 5)
     stage.until_seen("live.output_transcript", 5)
     stage.until_turn_ends(10)
-    reply = reply_audio(stage.seen)
-    seconds = len(reply) / 2 / _REPLY_RATE
-    screen.line("reply", f"{len(reply)} bytes of audio, {seconds:.1f} s to play")
-    if seconds < 1:
-        raise Missed("a spoken reply of a second or more")
-    _phases(stage, "user_speaking", "model_speaking")
-    return reply
+    reply = stage.reply()
+    if len(reply) < 2 * REPLY_RATE:
+        raise Missed("the spoken reply is shorter than a second")
+    phases = {event.data.get("phase") for event in stage.seen("session.phase_changed")}
+    for phase in ("user_speaking", "model_speaking"):
+        if phase not in phases:
+            raise Missed(f"no phase {phase}")
+    _write(output, reply)
 
 
-def _interruption(stage: Stage, screen: Screen) -> None:
-    screen.heading("An interruption: speech over the model's reply")
-    stage.forget()
-    stage.say(_DATA / "hello.wav")
+def _interruption(stage: Stage, _output: Path) -> None:
+    stage.say(*_HELLO)
     stage.until_seen("live.audio", 10)
     stage.listen(1)
-    stage.say(_DATA / "barge-in.wav")
+    stage.say(*_BARGE_IN)
     stage.until_seen("live.interrupted", 5)
-    stage.until("the end of the recording", lambda: not stage.speaking, 5)
+    stage.until_seen("live.turn_complete", 5)
     stage.forget()
-    stage.until_seen("live.input_transcript", 5)
+    stage.until_seen("live.input_transcript", 10)
     stage.until_turn_ends(10)
 
 
-def _typed_turn(stage: Stage, screen: Screen) -> None:
-    screen.heading("A typed turn")
-    stage.forget()
-    words = "And what if I type?"
-    screen.line("typed", words)
-    stage.connection.call("send_text", text=words)
+def _typed_turn(stage: Stage, _output: Path) -> None:
+    stage.type("And what if I type?")
     stage.until_seen("live.output_transcript", 5)
     stage.until_turn_ends(10)
 
 
-def _tool_call(stage: Stage, screen: Screen) -> None:
-    screen.heading("A tool call")
-    stage.forget()
-    words = 'call set_light {"room": "kitchen", "on": true}'
-    screen.line("typed", words)
-    stage.connection.call("send_text", text=words)
+def _tool_call(stage: Stage, _output: Path) -> None:
+    stage.type('call set_light {"room": "kitchen", "on": true}')
     stage.until_seen("session.tool_call", 5)
-    calls = next(e.data["function_calls"] for e in stage.seen if e.topic == "session.tool_call")
-    assert isinstance(calls, list)
-    answers = [
-        {"id": call["id"], "name": call["name"], "response": {"light": "on"}} for call in calls
-    ]
-    screen.line("tool", "answered: the light is on")
+    calls = stage.seen("session.tool_call")[0].data["function_calls"]
+    listed = calls if isinstance(calls, list) else []
+    answer = {"light": "on"}
+    answers = [{"id": c["id"], "name": c["name"], "response": answer} for c in listed]
+    stage.screen.line("tool", "answered: the light is on")
+    stage.forget()
     stage.connection.call("send_tool_response", responses=answers)
-    # The turn of the call itself may be complete before that of the answer begins.
     stage.until_seen("live.output_transcript", 5)
+    # The turn of the call itself may be complete before that of the answer begins.
     stage.forget()
     stage.until_turn_ends(10)
 
 
-def _phases(stage: Stage, *wanted: str) -> None:
-    seen = {e.data.get("phase") for e in stage.seen if e.topic == "session.phase_changed"}
-    for phase in wanted:
-        if phase not in seen:
-            raise Missed(f"the phase {phase}")
+def _telemetry(stage: Stage, _output: Path) -> None:
+    counters = stage.connection.call("telemetry")
+    figures = counters if isinstance(counters, dict) else {}
+    stage.screen.figures("telemetry", figures)
+    for name in ("interruptions", "tool_calls"):
+        if figures.get(name) != 1:
+            raise Missed(f"{name} is {figures.get(name)}, not 1")
+
+
+_PARTS: tuple[tuple[str, Callable[[Stage, Path], None]], ...] = (
+    ("A session is opened", _opening),
+    ("Speech, answered by speech", _speech),
+    ("An interruption: speech over the model's reply", _interruption),
+    ("A typed turn", _typed_turn),
+    ("A tool call", _tool_call),
+    ("Telemetry", _telemetry),
+)
+
+
+def _name(connection: Connection) -> str:
+    hello = connection.call("daemon.hello", client="livectl demo")
+    told = hello if isinstance(hello, dict) else {}
+    return f"{told.get('name')} {told.get('version')} is ready"
 
 
 def _somewhere() -> Path:
@@ -150,22 +175,20 @@ def _somewhere() -> Path:
 
 def _write(output: Path, pcm: bytes) -> None:
     try:
-        with wave.open(str(output), "wb") as file:
-            file.setnchannels(1)
-            file.setsampwidth(2)
-            file.setframerate(_REPLY_RATE)
-            file.writeframes(pcm)
+        output.write_bytes(wave_file.head(REPLY_RATE, len(pcm)) + pcm)
     except OSError as error:
-        raise Missed(f"the reply written to {output}: {error.strerror}") from error
+        raise Missed(f"the reply could not be written to {output}: {error.strerror}") from error
 
 
-def _play(output: Path, screen: Screen) -> None:
-    """Let the reply be heard where there is a player and somebody to listen."""
+def _listen(output: Path, screen: Screen) -> None:
+    """Say where the reply is; play it where there is a player and somebody to listen."""
+    screen.text(f"  The reply to the speech is in {output}")
     player = next((p for p in _PLAYERS if shutil.which(p[0])), None)
     if player is None or not sys.stdout.isatty():
-        screen.text("  Listen to it with any player, such as: aplay FILE")
+        screen.text(f"  Listen to it with any player, such as: aplay {output}")
         return
     screen.text(f"  Playing it with {player[0]} ...")
-    played = subprocess.run([*player, str(output)], capture_output=True, timeout=30, check=False)
-    if played.returncode != 0:
+    try:
+        subprocess.run([*player, str(output)], capture_output=True, timeout=_PLAY_S, check=True)
+    except (OSError, subprocess.SubprocessError):
         screen.text(f"  {player[0]} found no way to play it; the file is good all the same.")

@@ -1,12 +1,16 @@
 """What the demo shows: one line for each thing that happens, and a meter while one speaks."""
 
+import json
 import os
 import time
 from collections.abc import Mapping, Sequence
 from typing import TextIO
 
+from livectl.commands import rows, table
+
 _BARS = " ▁▂▃▄▅▆▇█"
-_QUIET_DB, _LOUD_DB = -60.0, -12.0
+_PLAIN_BARS = " .:-=+*#@"
+_QUIET_DB, _LOUD_DB = -48.0, -8.0
 _METER_WIDTH = 24
 
 _COLOURS: Mapping[str, str] = {
@@ -19,74 +23,99 @@ _COLOURS: Mapping[str, str] = {
     "stop": "31",
     "tool": "33",
     "typed": "32",
+    "missed": "31",
 }
 
 
 class Screen:
-    """Lines on a terminal, or in a file: then without colours and without the moving meter."""
+    """Lines on a terminal, or in a file: then without colours and without the moving meter.
 
-    def __init__(self, out: TextIO) -> None:
+    With `as_json` each line is an object instead.
+    """
+
+    def __init__(self, out: TextIO, *, as_json: bool = False) -> None:
         self._out = out
-        self._moves = out.isatty()
-        self._colours = self._moves and "NO_COLOR" not in os.environ
+        self._json = as_json
+        self._moves = out.isatty() and os.environ.get("TERM") != "dumb" and not as_json
+        self._colours = self._moves and not os.environ.get("NO_COLOR")
+        self._bars = _BARS if _can_show(_BARS, out) else _PLAIN_BARS
         self._begun = time.monotonic()
         self._metered = False
-        self._growing: tuple[str, str] | None = None
+        self._growing: tuple[str, float, list[str]] | None = None
 
     def heading(self, text: str) -> None:
         """Begin a part."""
-        self._print(f"\n{self._painted(text, '1')}")
-
-    def line(self, kind: str, text: str) -> None:
-        """Say that something happened now."""
-        self._print(self._line(kind, text))
-
-    def grow(self, kind: str, text: str) -> None:
-        """Add to a line that grows until the next one begins."""
-        if self._growing is None or self._growing[0] != kind:
-            self._finish_line()
-            self._growing = (kind, self._line(kind, ""))
-        self._growing = (kind, self._growing[1] + text)
-        if self._moves:
-            self._out.write(f"\r{self._growing[1]}\033[K")
-            self._out.flush()
+        self._finish_line()
+        self._print({"part": text}, f"\n{self._painted(text, '1')}")
 
     def text(self, text: str) -> None:
         """Say something that has no time."""
-        self._print(text)
+        self._finish_line()
+        self._print({"note": text.strip()}, text)
+
+    def figures(self, name: str, figures: Mapping[str, object]) -> None:
+        """Show a table."""
+        self._finish_line()
+        self._print({name: figures}, table(rows(figures), indent="  "))
+
+    def line(self, kind: str, text: str) -> None:
+        """Say that something happened now."""
+        self._finish_line()
+        self._timed(kind, self._now(), text)
+
+    def grow(self, kind: str, text: str) -> None:
+        """Add to a line that grows until another begins."""
+        if self._growing is None or self._growing[0] != kind:
+            self._finish_line()
+            self._growing = (kind, self._now(), [])
+            self._write("" if self._json else self._head(kind, self._now()))
+        self._growing[2].append(text)
+        self._write("" if self._json else text)
 
     def meter(self, level_db: float) -> None:
         """Show how loud it is now, in place."""
         if not self._moves or self._growing is not None:
             return
+        full, empty = self._bars[-1], "·" if self._bars is _BARS else " "
         filled = round(_share(level_db) * _METER_WIDTH)
-        bar = "█" * filled + "·" * (_METER_WIDTH - filled)
-        self._out.write(f"\r            {self._painted('mic', _COLOURS['mic'])}    {bar}\033[K")
-        self._out.flush()
+        bar = full * filled + empty * (_METER_WIDTH - filled)
+        self._write(f"\r{self._head('mic', self._now())}{bar}\033[K")
         self._metered = True
 
     def levels(self, levels_db: Sequence[float]) -> None:
         """Show how loud it was, from the beginning to the end."""
-        shape = "".join(_BARS[round(_share(db) * (len(_BARS) - 1))] for db in levels_db)
-        self.line("mic", shape.rstrip())
+        steps = len(self._bars) - 1
+        self.line("mic", "".join(self._bars[round(_share(db) * steps)] for db in levels_db))
 
-    def _print(self, text: str) -> None:
-        self._finish_line()
-        self._out.write(text + "\n")
-        self._out.flush()
+    def _timed(self, kind: str, at_s: float, text: str) -> None:
+        told = {"at_s": round(at_s, 2), "kind": kind, "text": text}
+        self._print(told, (self._head(kind, at_s) + text).rstrip())
 
     def _finish_line(self) -> None:
         if self._metered:
-            self._out.write("\r\033[K")
+            self._write("\r\033[K")
             self._metered = False
-        if self._growing is not None:
-            _, line = self._growing
-            self._out.write(f"\r{line}\033[K\n" if self._moves else f"{line}\n")
-            self._growing = None
+        if self._growing is None:
+            return
+        kind, at_s, pieces = self._growing
+        self._growing = None
+        if self._json:
+            self._timed(kind, at_s, "".join(pieces))
+        else:
+            self._write("\n")
 
-    def _line(self, kind: str, text: str) -> str:
-        seconds = f"{time.monotonic() - self._begun:6.2f} s"
-        return f"  {seconds}  {self._painted(f'{kind:<6}', _COLOURS.get(kind, '0'))} {text}"
+    def _print(self, told: Mapping[str, object], text: str) -> None:
+        self._write((json.dumps(told, ensure_ascii=False) if self._json else text) + "\n")
+
+    def _write(self, text: str) -> None:
+        self._out.write(text)
+        self._out.flush()
+
+    def _head(self, kind: str, at_s: float) -> str:
+        return f"  {at_s:6.2f} s  {self._painted(f'{kind:<6}', _COLOURS.get(kind, '0'))} "
+
+    def _now(self) -> float:
+        return time.monotonic() - self._begun
 
     def _painted(self, text: str, colour: str) -> str:
         return f"\033[{colour}m{text}\033[0m" if self._colours else text
@@ -94,3 +123,11 @@ class Screen:
 
 def _share(level_db: float) -> float:
     return min(max((level_db - _QUIET_DB) / (_LOUD_DB - _QUIET_DB), 0.0), 1.0)
+
+
+def _can_show(text: str, out: TextIO) -> bool:
+    try:
+        text.encode(out.encoding or "ascii")
+    except UnicodeEncodeError:
+        return False
+    return True

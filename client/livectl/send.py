@@ -4,6 +4,8 @@ import base64
 import sys
 import time
 from argparse import Namespace
+from collections import deque
+from collections.abc import Iterable
 from itertools import chain
 from pathlib import Path
 from typing import TextIO
@@ -11,7 +13,7 @@ from typing import TextIO
 from livectl import audio as sound
 from livectl.assignments import usage
 from livectl.commands import open_connection
-from livectl.watch import follow, follow_from_now
+from livectl.follow import Reply
 from livehandle.connection import Connection
 
 # Answers that may be under way: pacing does not wait for each.
@@ -20,25 +22,27 @@ _WINDOW = 50
 
 def text(options: Namespace) -> int:
     """Send a typed turn; with `--follow` print the reply."""
-    words = sys.stdin.read() if options.text == "-" else options.text
+    words = _read_words() if options.text == "-" else options.text
     with open_connection(options) as connection:
-        if options.follow:
-            follow_from_now(connection)
+        reply = Reply(connection, as_json=options.json) if options.follow else None
         connection.call("send_text", text=words)
-        return follow(connection, as_json=options.json) if options.follow else 0
+        if reply is not None:
+            reply.finish()
+    return 0
 
 
 def audio(options: Namespace) -> int:
-    """Send speech at the pace of its samples, then silence; with `--follow` print the reply."""
+    """Send speech at the pace of its samples, then silence; with `--follow` print the replies."""
     source = sound.open_source(options.file)
+    total = None if source.seconds is None else source.seconds + options.tail
     with open_connection(options) as connection:
-        if options.follow:
-            follow_from_now(connection)
-        total = None if source.seconds is None else source.seconds + options.tail
-        progress = Progress(sys.stderr, total)
+        reply = Reply(connection, as_json=options.json, speech=True) if options.follow else None
+        uplink = Uplink(connection, reply, Progress(sys.stderr, total))
         chunks = chain(source.chunks, sound.silence(options.tail))
-        stream_audio(connection, chunks, options.speed, progress)
-        return follow(connection, as_json=options.json) if options.follow else 0
+        uplink.send(chunks, options.speed, live=source.seconds is None)
+        if reply is not None:
+            reply.finish()
+    return 0
 
 
 def video(options: Namespace) -> int:
@@ -64,16 +68,17 @@ class Progress:
         self._seconds = seconds
         self._shown = out.isatty()
 
-    def show(self, sent_s: float, level_db: float) -> None:
+    def show(self, sent_s: float, chunk: bytes) -> None:
         """Draw the bar anew."""
         if not self._shown:
             return
+        level = f"{sound.level(chunk):4.0f} dB"
         if self._seconds:
             filled = min(round(sent_s / self._seconds * self._WIDTH), self._WIDTH)
             bar = "#" * filled + "-" * (self._WIDTH - filled)
-            self._out.write(f"\r[{bar}] {sent_s:5.1f}/{self._seconds:.1f} s {level_db:4.0f} dB ")
+            self._out.write(f"\r[{bar}] {sent_s:5.1f}/{self._seconds:.1f} s {level} ")
         else:
-            self._out.write(f"\r{sent_s:7.1f} s {level_db:4.0f} dB ")
+            self._out.write(f"\r{sent_s:7.1f} s {level} ")
         self._out.flush()
 
     def close(self) -> None:
@@ -82,24 +87,54 @@ class Progress:
             self._out.write("\n")
 
 
-def stream_audio(
-    connection: Connection, chunks: "chain[bytes]", speed: float, progress: Progress
-) -> None:
-    """Send chunks on a schedule that does not drift. Raises what the daemon says of one."""
-    pending: list[int] = []
-    begun = time.monotonic()
+class Uplink:
+    """Sends audio on a schedule that does not drift, and listens to the reply meanwhile."""
+
+    def __init__(self, connection: Connection, reply: Reply | None, progress: Progress) -> None:
+        self._connection = connection
+        self._reply = reply
+        self._progress = progress
+        self._pending: deque[int] = deque()
+
+    def send(self, chunks: Iterable[bytes], speed: float, *, live: bool) -> None:
+        """Send every chunk. Raises what the daemon says of one.
+
+        The first chunk may have to wait for the session. A recording goes on from then; a
+        `live` source has gone on meanwhile, so its backlog is sent at once.
+        """
+        begun = time.monotonic()
+        try:
+            for number, chunk in enumerate(chunks):
+                self._listen_until(begun + sound.due(number, speed))
+                self._send(chunk)
+                if number == 0:
+                    self._settle(0)
+                    begun = begun if live else time.monotonic()
+                if number % 5 == 0:
+                    self._progress.show((number + 1) * sound.CHUNK_MS / 1000, chunk)
+            self._settle(0)
+        finally:
+            self._progress.close()
+
+    def _send(self, chunk: bytes) -> None:
+        data = base64.b64encode(chunk).decode()
+        self._pending.append(self._connection.send("send_audio", {"data": data}))
+        self._settle(_WINDOW)
+
+    def _settle(self, most: int) -> None:
+        while len(self._pending) > most:
+            self._connection.wait(self._pending.popleft())
+
+    def _listen_until(self, moment: float) -> None:
+        while (left := moment - time.monotonic()) > 0:
+            if self._reply is None:
+                self._connection.next_event(left)  # none was asked for: this only waits
+            else:
+                self._reply.listen(left)
+
+
+def _read_words() -> str:
     try:
-        for number, chunk in enumerate(chunks):
-            wait = begun + sound.due(number, speed) - time.monotonic()
-            if wait > 0:
-                time.sleep(wait)
-            data = base64.b64encode(chunk).decode()
-            pending.append(connection.send("send_audio", {"data": data}))
-            if len(pending) > _WINDOW or number == 0:
-                connection.wait(pending.pop(0))
-            if number % 5 == 0:
-                progress.show((number + 1) * sound.CHUNK_MS / 1000, sound.level(chunk))
-        for request in pending:
-            connection.wait(request)
-    finally:
-        progress.close()
+        return sys.stdin.read().removesuffix("\n")
+    except UnicodeDecodeError as error:
+        raise usage(f"What is to be sent is no text: {error}.") from error

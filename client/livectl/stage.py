@@ -16,49 +16,61 @@ from livectl.screen import Screen
 from livehandle.connection import Connection, Event
 from livehandle_proto.errors import LiveHandleError
 
+REPLY_RATE = 24_000
+
 _START_S = 15.0
+_ANSWER_S = 10.0
 _STOP_S = 5.0
 _METER_CHUNKS = 5  # a level each 100 ms
+_FAULTS = {"daemon.notification_failed", "live.error", "live.disconnected", "events.lagged"}
+# The user's own settings must not change the demo.
+_SETTINGS = ("LIVEHANDLE_", "GOOGLE_", "GEMINI_", "LISTEN_")
 
 
-class Missed(Exception):  # noqa: N818 - says what happened, and is shown to people
+class Missed(Exception):  # noqa: N818 - says what did not happen, and is shown to people
     """Something the demo waited for did not happen."""
 
 
 @contextmanager
 def private_daemon() -> Iterator[Connection]:
-    """Run a daemon of our own with its emulator, apart from the user's; stop it at the end."""
+    """Run a daemon of our own with its emulator, apart from the user's; stop it at the end.
+
+    Raises `Missed`, with the daemon's log, if it does not start, dies, or ends uncleanly.
+    """
     with tempfile.TemporaryDirectory(prefix="livehandle-demo-") as folder:
         path, log, config = (Path(folder, name) for name in ("sock", "log", "config.toml"))
         config.touch()
         command = [sys.executable, "-m", "livehandled", "--emulator"]
         command += ["--socket", str(path), "--config", str(config)]
-        # The user's own settings must not change the demo.
-        ours = ("LIVEHANDLE_", "GOOGLE_", "GEMINI_", "LISTEN_")
-        environment = {k: v for k, v in os.environ.items() if not k.startswith(ours)}
+        environ = {k: v for k, v in os.environ.items() if not k.startswith(_SETTINGS)}
         with (
             log.open("wb") as output,
-            subprocess.Popen(command, env=environment, stdout=output, stderr=output) as daemon,
+            subprocess.Popen(command, env=environ, stdout=output, stderr=output) as daemon,
         ):
             try:
-                with _connected(path, daemon, log) as connection:
+                with _connected(path, daemon) as connection:
                     yield connection
                     connection.call("daemon.shutdown")
-                if daemon.wait(_STOP_S) != 0 or path.exists():
-                    raise Missed(f"the daemon's clean end; its log says:\n{log.read_text()}")
+                _await_clean_end(daemon, path)
+            except (Missed, LiveHandleError, subprocess.TimeoutExpired) as error:
+                raise Missed(f"{error}\n{log.read_text(errors='replace')}".rstrip()) from error
             finally:
-                if daemon.poll() is None:
-                    daemon.kill()
+                daemon.kill()  # nothing if it has ended
 
 
-def _connected(path: Path, daemon: subprocess.Popen[bytes], log: Path) -> Connection:
+def _await_clean_end(daemon: subprocess.Popen[bytes], path: Path) -> None:
+    if daemon.wait(_STOP_S) != 0 or path.exists():
+        raise Missed(f"the daemon did not end cleanly (exit code {daemon.returncode})")
+
+
+def _connected(path: Path, daemon: subprocess.Popen[bytes]) -> Connection:
     deadline = time.monotonic() + _START_S
     while True:
         try:
-            return Connection.open(str(path))
+            return Connection.open(str(path), answer_timeout=_ANSWER_S)
         except LiveHandleError as error:
             if daemon.poll() is not None or time.monotonic() > deadline:
-                raise Missed(f"the daemon's start; its log says:\n{log.read_text()}") from error
+                raise Missed("the daemon did not start") from error
             time.sleep(0.02)
 
 
@@ -67,42 +79,52 @@ class Stage:
 
     def __init__(self, connection: Connection, screen: Screen) -> None:
         self.connection = connection
-        self.seen: list[Event] = []
-        """The events since `forget`."""
-        self._screen = screen
-        self._speech: list[bytes] = []
-        self._levels: list[float] = []
+        self.screen = screen
         self.phase: object = None
         """The phase that was told last."""
+        self._seen: list[Event] = []
+        self._speech: list[bytes] = []
+        self._levels: list[float] = []
         self._sent = 0
         self._begun: float | None = None
 
     def forget(self) -> None:
-        """Begin a new part: what was seen before no longer counts."""
-        self.seen.clear()
+        """Let what was seen before no longer count."""
+        self._seen.clear()
 
-    def say(self, recording: Path) -> None:
-        """Speak a recording, beginning now; `until` goes on speaking."""
+    def say(self, recording: Path, words: str) -> None:
+        """Speak a recording of these words, beginning now; `until` goes on speaking."""
+        self.screen.line("mic", f'"{words}"')
         self._speech = list(sound.open_source(str(recording)).chunks)[::-1]
         self._levels = []
+
+    def type(self, words: str) -> None:
+        """Send a typed turn."""
+        self.screen.line("typed", words)
+        self.connection.call("send_text", text=words)
 
     @property
     def speaking(self) -> bool:
         """Whether a recording is not yet at its end."""
         return bool(self._speech)
 
-    def has(self, topic: str) -> bool:
-        """Whether an event of the topic has been seen."""
-        return any(event.topic == topic for event in self.seen)
+    def seen(self, topic: str) -> list[Event]:
+        """Return the events of the topic since `forget`."""
+        return [event for event in self._seen if event.topic == topic]
+
+    def reply(self) -> bytes:
+        """Return the model's speech since `forget`: 16-bit mono PCM at `REPLY_RATE`."""
+        parts = (str(event.data["data"]) for event in self.seen("live.audio"))
+        return b"".join(map(base64.b64decode, parts))
 
     def until(self, what: str, condition: Callable[[], bool], seconds: float) -> None:
-        """Speak, listen and show until a condition holds. Raises `Missed` with `what`."""
+        """Speak, listen and show until a condition holds. Raises `Missed` if it does not."""
+        deadline = time.monotonic() + seconds
         if self._begun is None:
             self._begun = time.monotonic()
-        deadline = time.monotonic() + seconds
         while not condition():
             if time.monotonic() > deadline:
-                raise Missed(what)
+                raise Missed(f"no {what} within {seconds:.0f} s")
             pause = self._begun + sound.due(self._sent, 1.0) - time.monotonic()
             if pause <= 0:
                 self._send_chunk()
@@ -113,12 +135,12 @@ class Stage:
 
     def until_seen(self, topic: str, seconds: float) -> None:
         """Go on until an event of the topic has been seen."""
-        self.until(topic, lambda: self.has(topic), seconds)
+        self.until(topic, lambda: bool(self.seen(topic)), seconds)
 
     def until_turn_ends(self, seconds: float) -> None:
         """Go on until a turn is complete and the session rests."""
         self.until_seen("live.turn_complete", seconds)
-        self.until("the phase active after the turn", lambda: self.phase == "active", 2)
+        self.until("phase active after the turn", lambda: self.phase == "active", 2)
 
     def listen(self, seconds: float) -> None:
         """Go on for a while."""
@@ -132,24 +154,44 @@ class Stage:
         self._sent += 1
         if speaks and len(self._speech) % _METER_CHUNKS == 0:
             self._levels.append(sound.level(chunk))
-            self._screen.meter(self._levels[-1])
+            self.screen.meter(self._levels[-1])
             if not self._speech:
-                self._screen.levels(self._levels)
+                self.screen.levels(self._levels)
 
     def _take(self, event: Event) -> None:
-        self.seen.append(event)
+        self._seen.append(event)
+        if event.topic in _FAULTS:
+            raise Missed(f"{event.topic} {dict(event.data)}")
         if event.topic == "session.phase_changed":
             self.phase = event.data["phase"]
-        if event.topic == "live.output_transcript":
-            self._screen.grow("model", str(event.data["text"]))
+        if event.topic == "live.audio":
+            self._show_audio(event)
+        elif event.topic == "live.output_transcript":
+            self.screen.grow("model", str(event.data["text"]))
         elif (told := describe(event)) is not None:
-            self._screen.line(*told)
-        if event.topic in {"daemon.notification_failed", "live.error", "live.disconnected"}:
-            raise Missed(f"a conversation without faults: {event.topic} {dict(event.data)}")
+            if event.topic == "live.turn_complete":
+                self._show_reply()
+            self.screen.line(*told)
+
+    def _show_audio(self, event: Event) -> None:
+        """Say how long the user waited for the first of a reply."""
+        before = [e for e in self._seen if e.topic in {"live.vad_end", "live.audio"}][:-1]
+        if before and before[-1].topic == "live.vad_end":
+            waited = event.ts_ms - before[-1].ts_ms
+            self.screen.line("reply", f"begins, {waited} ms after the end of speech")
+
+    def _show_reply(self) -> None:
+        """Say how much of a reply came, and how fast."""
+        parts = self.seen("live.audio")
+        if parts:
+            size = len(self.reply())
+            took = (parts[-1].ts_ms - parts[0].ts_ms) / 1000
+            told = f"{size:,} bytes in {len(parts)} parts: {size / 2 / REPLY_RATE:.1f} s of speech"
+            self.screen.line("reply", f"{told}, which came in {took:.1f} s")
 
 
 def describe(event: Event) -> tuple[str, str] | None:
-    """Return the kind and the words of an event that the demo shows."""
+    """Return the kind and the words of an event that the demo shows as a line."""
     data = event.data
     match event.topic:
         case "live.vad_start":
@@ -172,9 +214,3 @@ def describe(event: Event) -> tuple[str, str] | None:
 def _calls(calls: object) -> str:
     listed = calls if isinstance(calls, list) else []
     return ", ".join(f"{call['name']} {json.dumps(call['args'])}" for call in listed)
-
-
-def reply_audio(events: list[Event]) -> bytes:
-    """Return the model's speech in the events: 16-bit mono PCM at 24 kHz."""
-    parts = (str(e.data["data"]) for e in events if e.topic == "live.audio")
-    return b"".join(map(base64.b64decode, parts))

@@ -1,13 +1,12 @@
-"""Events on a terminal: `events`, `subscribe`, and a reply that is followed to its end."""
+"""`events` and `subscribe`: what happens, one line each."""
 
 import json
 import sys
 from argparse import Namespace
+from collections.abc import Mapping
 
-from livectl.assignments import usage
-from livectl.commands import open_connection
+from livectl.commands import open_connection, rows, table
 from livehandle.connection import Connection, Event
-from livehandle_proto.errors import LiveHandleError
 
 
 def events(options: Namespace) -> int:
@@ -20,34 +19,38 @@ def subscribe(options: Namespace) -> int:
     return _watch(options, "subscribe")
 
 
-def follow(connection: Connection, *, as_json: bool) -> int:
-    """Print the reply as it comes, until its turn is complete or cannot be.
+class Subscription:
+    """The events of one subscription, which goes on where it was after it fell behind."""
 
-    The connection must have been subscribed to by `follow_from_now` before the turn was sent.
-    """
-    text_open = False
-    while True:
-        event = connection.next_event()
+    def __init__(self, connection: Connection, method: str, given: Mapping[str, object]) -> None:
+        self.answer: dict[str, object] = {}
+        """What the daemon answered to the subscription."""
+        self._connection = connection
+        self._method = method
+        self._given = given
+        self._subscribe(given)
+
+    def next(self, timeout: float | None = None) -> Event | None:
+        """Return the next event, or None if none comes within `timeout` seconds."""
+        event = self._connection.next_event(timeout)
         if event is None:
-            continue
-        if as_json:
-            print(json.dumps(event.params, ensure_ascii=False), flush=True)
-        elif event.topic in {"live.text_delta", "live.output_transcript"}:
-            print(event.data.get("text", ""), end="", flush=True)
-            text_open = True
-        elif event.topic == "live.interrupted":
-            print(" [interrupted]", end="", flush=True)
-            text_open = True
-        if event.topic == "live.turn_complete":
-            if text_open and not as_json:
-                print()
-            return 0
-        _raise_if_over(event)
+            return None
+        if event.topic == "events.lagged":
+            self._resume()
+        elif event.cursor:
+            self._cursor = event.cursor
+        return event
 
+    def _resume(self) -> None:
+        topics = {key: value for key, value in self._given.items() if key == "topics"}
+        self._subscribe({**topics, "since": self._cursor})
+        if self.answer.get("reset"):
+            print("livectl: too slow: events after", self._cursor, "are lost", file=sys.stderr)
 
-def follow_from_now(connection: Connection) -> None:
-    """Subscribe to what `follow` prints."""
-    connection.call("events")
+    def _subscribe(self, given: Mapping[str, object]) -> None:
+        answer = self._connection.call(self._method, **given)
+        self.answer = answer if isinstance(answer, dict) else {}
+        self._cursor = str(self.answer.get("cursor", ""))
 
 
 def line(event: Event) -> str:
@@ -55,15 +58,17 @@ def line(event: Event) -> str:
     data = dict(event.data)
     if isinstance(data.get("data"), str) and event.topic.endswith((".audio", "_data", ".media")):
         data["data"] = f"({len(str(data['data'])) * 3 // 4} bytes)"
-    if data.keys() == {"text", "is_final"} or data.keys() == {"text"}:
+    if data.keys() <= {"text", "is_final"} and "text" in data:
         told = json.dumps(data["text"], ensure_ascii=False)
     else:
-        told = " ".join(f"{k}={_short(v)}" for k, v in data.items())
+        told = " ".join(f"{key}={_short(value)}" for key, value in data.items())
     return f"{event.cursor:<16} {event.topic:<28} {told}".rstrip()
 
 
 def _short(value: object) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    if isinstance(value, str) and value.isprintable():
+        return value
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _watch(options: Namespace, method: str) -> int:
@@ -75,23 +80,21 @@ def _watch(options: Namespace, method: str) -> int:
     if options.snapshot:
         given["snapshot"] = True
     with open_connection(options) as connection:
-        subscribed = connection.call(method, **given)
-        if isinstance(subscribed, dict) and ("snapshot" in subscribed or "reset" in subscribed):
-            print(json.dumps(subscribed, ensure_ascii=False), flush=True)
-        for event in connection.events():
+        subscription = Subscription(connection, method, given)
+        _begin(subscription.answer, as_json=options.json)
+        while True:
+            event = subscription.next()
+            if event is None:
+                continue
             text = json.dumps(event.params, ensure_ascii=False) if options.json else line(event)
             print(text, flush=True)
             if event.topic == "daemon.bye":
                 return 0
-            if event.topic == "events.lagged":
-                print(f"livectl: too slow; go on with --since {event.cursor}", file=sys.stderr)
-                return 1
-    return 0
 
 
-def _raise_if_over(event: Event) -> None:
-    if event.topic == "live.disconnected":
-        why = event.data.get("message") or event.data.get("reason")
-        raise LiveHandleError("session.ended", f"The session ended before the reply: {why}.")
-    if event.topic == "events.lagged":
-        raise usage(f"Too slow to follow; go on with livectl events --since {event.cursor}.")
+def _begin(answer: Mapping[str, object], *, as_json: bool) -> None:
+    """Print what a subscription began with, where it is more than its name."""
+    if "snapshot" not in answer and "reset" not in answer:
+        return
+    text = json.dumps(answer, ensure_ascii=False) if as_json else table(rows(answer))
+    print(text, flush=True)

@@ -1,82 +1,108 @@
 """A connection to the daemon: calls and events over one Unix socket, blocking.
 
-Only the standard library, so that a command-line client starts quickly.
+Only the standard library, and little of it, so that a command-line client starts quickly.
 """
 
 import json
 import os
+import select
 import socket
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping
-from types import TracebackType
-from typing import NamedTuple, Self
 
 from livehandle_proto.errors import LiveHandleError
-from livehandle_proto.paths import socket_path
+from livehandle_proto.paths import socket_file
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # `typing` itself would be a tenth of the start
+    from types import TracebackType
+    from typing import Self
 
 _READ_BYTES = 65_536
+_CONNECT_S = 5.0
+_READABLE = select.POLLIN | select.POLLHUP | select.POLLERR
 
 
-class Event(NamedTuple):
+class Event:
     """One event of a subscription."""
 
-    topic: str
-    data: Mapping[str, object]
-    subscription: str | None
-    """None for what concerns the connection itself."""
-    seq: int
-    cursor: str
-    """Give it as `since` to go on after this event."""
-    ts_ms: int
-    params: Mapping[str, object]
-    """The whole of it, as it came."""
+    __slots__ = ("cursor", "data", "params", "seq", "subscription", "topic", "ts_ms")
+
+    def __init__(self, params: Mapping[str, object]) -> None:
+        data, seq, ts_ms = params.get("data"), params.get("seq"), params.get("ts_ms")
+        name = params.get("subscription")
+        self.params = params
+        """The whole of it, as it came."""
+        self.topic = str(params.get("topic", ""))
+        self.data: Mapping[str, object] = data if isinstance(data, dict) else {}
+        self.subscription = name if isinstance(name, str) else None
+        """None for what concerns the connection itself."""
+        self.seq = seq if isinstance(seq, int) else 0
+        self.cursor = str(params.get("cursor", ""))
+        """Give it as `since` to go on after this event."""
+        self.ts_ms = ts_ms if isinstance(ts_ms, int) else 0
+        """When it happened, in milliseconds since 1970."""
+
+    def __repr__(self) -> str:
+        return f"Event({self.params!r})"
 
 
 class Connection:
     """One connection. Not for several threads at a time.
 
     Events that come while an answer is awaited are kept for `next_event`. They are not bounded
-    here: what is not read the daemon bounds by the topic's delivery class.
+    here: the daemon bounds what a connection has not read, by the topic's delivery class, and
+    this client reads only while it waits for something.
     """
 
-    def __init__(self, connected: socket.socket, path: str) -> None:
+    def __init__(
+        self, connected: socket.socket, path: str, *, answer_timeout: float | None = None
+    ) -> None:
+        connected.setblocking(False)
         self._socket = connected
         self._path = path
+        self._answer_timeout = answer_timeout
         self._last_id = 0
         self._buffer = bytearray()
-        self._messages: deque[dict[str, object]] = deque()
+        self._lines: deque[bytes] = deque()
         self._events: deque[Event] = deque()
-        self._answers: dict[int, dict[str, object]] = {}
+        self._answers: dict[int, Mapping[str, object]] = {}
+        self._poll = select.poll()
 
     @classmethod
-    def open(cls, path: str | None = None, instance: str | None = None) -> Self:
+    def open(
+        cls,
+        path: str | None = None,
+        instance: str | None = None,
+        *,
+        answer_timeout: float | None = None,
+    ) -> "Self":
         """Connect to the daemon, by default where `livehandled` listens by default.
 
-        Raises `daemon.unreachable` where none answers.
+        `answer_timeout` bounds the wait for each answer, in seconds. By default there is no
+        bound: the daemon has its own deadline for what it waits for, and `done` may take as
+        long as the session. Raises `daemon.unreachable` where no daemon answers,
+        `config.invalid` for a path or an instance that cannot be.
         """
-        where = str(socket_path(path, instance, os.environ))
+        where = socket_file(path, instance, os.environ)
         connected = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        connected.settimeout(_CONNECT_S)
         try:
             connected.connect(where)
         except OSError as error:
             connected.close()
-            raise LiveHandleError(
-                "daemon.unreachable",
-                f"No daemon answers at {where} ({error.strerror}): start one with "
-                "`livehandled`, or without a key with `livehandled --emulator`.",
-                path=where,
-            ) from error
-        return cls(connected, where)
+            raise _no_daemon(where, error) from error
+        return cls(connected, where, answer_timeout=answer_timeout)
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "Self":
         return self
 
     def __exit__(
         self,
-        kind: type[BaseException] | None,
+        kind: "type[BaseException] | None",
         error: BaseException | None,
-        traceback: TracebackType | None,
+        traceback: "TracebackType | None",
     ) -> None:
         self.close()
 
@@ -100,10 +126,11 @@ class Connection:
 
     def wait(self, request_id: int) -> object:
         """Return the result of a request that was sent. Raises what the daemon answers instead."""
+        deadline = self._answer_deadline()
         while request_id not in self._answers:
-            self._receive(None)
-        answer = self._answers.pop(request_id)
-        return _result(answer)
+            if not self._receive(deadline):
+                raise self._silent()
+        return _result(self._answers.pop(request_id))
 
     def next_event(self, timeout: float | None = None) -> Event | None:
         """Return the next event, or None if none comes within `timeout` seconds."""
@@ -114,59 +141,82 @@ class Connection:
         return self._events.popleft()
 
     def events(self) -> Iterator[Event]:
-        """Yield events as they come, until the daemon has gone or the caller stops."""
+        """Yield events as they come, until the caller stops.
+
+        Raises `daemon.unreachable` when the daemon has gone.
+        """
         while True:
             event = self.next_event()
             if event is not None:
                 yield event
 
     def _write(self, message: Mapping[str, object]) -> None:
-        try:
-            self._socket.sendall(json.dumps(message, separators=(",", ":")).encode() + b"\n")
-        except OSError:
-            # The daemon may have said why before it closed.
-            while self._receive(None):
-                pass
+        rest = memoryview(json.dumps(message, separators=(",", ":")).encode() + b"\n")
+        deadline = self._answer_deadline()
+        while rest:
+            try:
+                rest = rest[self._socket.send(rest) :]
+            except BlockingIOError:
+                # The daemon reads nothing from a client whose events fill the way: take them in.
+                ready = self._ready(_READABLE | select.POLLOUT, deadline)
+                if not ready:
+                    raise self._silent() from None
+                if ready & _READABLE:
+                    self._read()
+            except OSError:
+                # The daemon may have said why before it closed; the end itself raises.
+                while self._receive(deadline):
+                    pass
+                raise self._closed() from None
 
     def _receive(self, deadline: float | None) -> bool:
         """Take in one message. False if the deadline, in monotonic seconds, comes first."""
-        while not self._messages:
-            timeout = None if deadline is None else max(deadline - time.monotonic(), 0.0)
-            if timeout == 0.0:
-                timeout = 1e-6  # zero would mean non-blocking, with another error
-            self._socket.settimeout(timeout)
-            try:
-                data = self._socket.recv(_READ_BYTES)
-            except TimeoutError:
+        while not self._lines:
+            if not self._ready(_READABLE, deadline):
                 return False
-            except OSError:
-                data = b""
-            finally:
-                self._socket.settimeout(None)
-            if not data:
-                raise LiveHandleError(
-                    "daemon.unreachable",
-                    f"The daemon at {self._path} closed the connection: see its log.",
-                    path=self._path,
-                )
-            self._split(data)
-        self._sort(self._messages.popleft())
+            self._read()
+        self._sort(self._lines.popleft())
         return True
 
-    def _split(self, data: bytes) -> None:
+    def _ready(self, events: int, deadline: float | None) -> int:
+        """Return which of the poll events have come; 0 if the deadline comes first."""
+        if self._socket.fileno() < 0:
+            raise self._closed()
+        self._poll.register(self._socket, events)
+        left = None if deadline is None else max(deadline - time.monotonic(), 0.0) * 1000
+        return next((ready for _, ready in self._poll.poll(left)), 0)
+
+    def _read(self) -> None:
+        """Take in what has come. Raises `daemon.unreachable` at the end."""
+        try:
+            data = self._socket.recv(_READ_BYTES)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if not data:
+            raise self._closed()
         *lines, rest = data.split(b"\n")
         if lines:
             lines[0] = bytes(self._buffer) + lines[0]
             self._buffer.clear()
+            self._lines += lines
         self._buffer += rest
-        for line in lines:
-            message = json.loads(line)
-            if isinstance(message, dict):
-                self._messages.append(message)
 
-    def _sort(self, message: dict[str, object]) -> None:
+    def _sort(self, line: bytes) -> None:
+        try:
+            message = json.loads(line)
+        except ValueError:
+            message = None
+        if not isinstance(message, dict):
+            raise LiveHandleError(
+                "daemon.unreachable",
+                f"What answers at {self._path} is not livehandled: give the daemon's own socket.",
+                path=self._path,
+            )
         if message.get("method") == "event":
-            self._events.append(_event(message))
+            params = message.get("params")
+            self._events.append(Event(params if isinstance(params, dict) else {}))
             return
         request_id = message.get("id")
         if isinstance(request_id, int):
@@ -174,25 +224,38 @@ class Connection:
         else:
             _result(message)  # an error that concerns the connection as a whole
 
+    def _answer_deadline(self) -> float | None:
+        timeout = self._answer_timeout
+        return None if timeout is None else time.monotonic() + timeout
 
-def _result(answer: dict[str, object]) -> object:
+    def _silent(self) -> LiveHandleError:
+        return LiveHandleError(
+            "daemon.unreachable",
+            f"The daemon at {self._path} did not answer within {self._answer_timeout} s: "
+            "see its log.",
+            path=self._path,
+        )
+
+    def _closed(self) -> LiveHandleError:
+        return LiveHandleError(
+            "daemon.unreachable",
+            f"The daemon at {self._path} closed the connection: see its log.",
+            path=self._path,
+        )
+
+
+def _no_daemon(where: str, error: OSError) -> LiveHandleError:
+    advice = "start one with `livehandled`, or without a key with `livehandled --emulator`"
+    if isinstance(error, PermissionError):
+        advice = "it belongs to another user, give --socket or ask for access"
+    why = error.strerror or str(error)
+    return LiveHandleError(
+        "daemon.unreachable", f"No daemon answers at {where} ({why}): {advice}.", path=where
+    )
+
+
+def _result(answer: Mapping[str, object]) -> object:
     error = answer.get("error")
     if isinstance(error, dict):
         raise LiveHandleError.from_json(error)
     return answer.get("result")
-
-
-def _event(message: dict[str, object]) -> Event:
-    given = message.get("params")
-    params: dict[str, object] = given if isinstance(given, dict) else {}
-    data = params.get("data")
-    name, seq, ts_ms = params.get("subscription"), params.get("seq"), params.get("ts_ms")
-    return Event(
-        topic=str(params.get("topic", "")),
-        data=data if isinstance(data, dict) else {},
-        subscription=name if isinstance(name, str) else None,
-        seq=seq if isinstance(seq, int) else 0,
-        cursor=str(params.get("cursor", "")),
-        ts_ms=ts_ms if isinstance(ts_ms, int) else 0,
-        params=params,
-    )

@@ -30,7 +30,7 @@ from livehandled.session.supervisor import Session
 from livehandled.telemetry import Telemetry
 
 if TYPE_CHECKING:
-    from livehandled.voice.vad import EnergyVad
+    from livehandled.voice.vad import Edge, EnergyVad
 
 _JPEG_START = b"\xff\xd8\xff"
 
@@ -182,24 +182,18 @@ class LiveHandle:
         return Sent(session)
 
     def send_audio(self, data: str) -> Sent:
-        """Send microphone audio: base64 of 16-bit little-endian mono PCM at 16 kHz (B5, B6).
+        """Send microphone audio: base64 of 16-bit little-endian mono PCM at 16 kHz (B5).
 
         It is decoded for the voice activity detector alone. Raises `audio.bad_base64`,
         `audio.empty` or `audio.misaligned`.
         """
         pcm = _pcm(data)
         session = self._session_for_a_send()
-        edges = self._detector().push(pcm) if self._hears() else []
-        for edge in edges:
-            if edge.speaking:
-                self._router.route(session.conversation.speech_started())
-                self._router.heard(speaking=True)
+        if self._hears():
+            for edge in self._detector().push(pcm):
+                self._hear(session, edge)
         session.put(frames.audio(data), media=True)
         self._telemetry.audio_in(len(pcm))
-        for edge in edges:
-            if not edge.speaking:
-                self._router.route(session.conversation.speech_ended())
-                self._router.heard(speaking=False)
         return Sent(session)
 
     def send_video(self, data: str) -> Sent:
@@ -285,6 +279,11 @@ class LiveHandle:
     async def _disconnected(self, session: Session | None) -> None:
         if session is not None:
             await session.done()
+
+    def _hear(self, session: Session, edge: "Edge") -> None:
+        talk = session.conversation
+        self._router.route(talk.speech_started() if edge.speaking else talk.speech_ended())
+        self._router.heard(speaking=edge.speaking)
 
     def _hears(self) -> bool:
         return self._loaded.config.voice.vad == "energy"

@@ -64,7 +64,9 @@ class Inlet:
                 self._take_held()
 
     async def pass_over(self) -> None:
-        """Read what a refused peer still sends, until it closes. The caller sets the deadline.
+        """Say that no more is written, and read what is still sent, until the peer closes.
+
+        The caller sets the deadline.
 
         A socket that is closed with input unread resets its peer, which may lose what was
         written to it last.

@@ -178,14 +178,13 @@ class Peer:
             await anyio.sleep(_HANG_UP_POLL_S)
 
     async def _say_goodbye(self) -> None:
-        """Write the last lines. The caller sets the deadline."""
+        """Write the last lines to a peer that has not gone. The caller sets the deadline."""
         if self._closing:
             for line in self._inlet.held:
                 self._take(line)
             if any(not s.ended for s in self.subscriptions.values()):
                 self.tell("daemon.bye", t.Nothing())
-            await self.outlet.emptied()
-        elif self._inlet.refused:
+        if self._closing or self._inlet.refused:
             await self.outlet.emptied()
             await self._inlet.pass_over()
 

@@ -61,6 +61,8 @@ class ControlServer:
         while True:
             # As long as nobody connects.
             await anyio.wait_readable(self._listener)
+            if self._accepting.cancel_called:  # in the same turn of the loop
+                return
             try:
                 connection, _ = self._listener.accept()
             except (BlockingIOError, ConnectionAbortedError):

@@ -8,7 +8,7 @@ import msgspec
 from livehandle_proto.topics import RawMessage
 from livehandled.gemini.auth import MASK, mask
 
-_HANDLE = re.compile(r'("new_?[Hh]andle":")(?:[^"\\]|\\.)+')
+_HANDLE = re.compile(r'("new_?[Hh]andle"\s*:\s*")(?:[^"\\]|\\.)+')
 
 
 def raw_message(frame: bytes, secrets: Iterable[str]) -> RawMessage:
@@ -16,6 +16,7 @@ def raw_message(frame: bytes, secrets: Iterable[str]) -> RawMessage:
 
     The frame is JSON that has been read before. What is no UTF-8 in it is replaced.
     """
-    line = msgspec.json.format(frame.decode("utf-8", "replace"), indent=-1)
+    # The service sets its messages on many lines; JSON has line ends between tokens alone.
+    line = frame.replace(b"\r", b" ").replace(b"\n", b" ").decode("utf-8", "replace")
     shown = mask(_HANDLE.sub(rf"\1{MASK}", line), secrets)
     return RawMessage(message=msgspec.Raw(shown))

@@ -1,0 +1,108 @@
+"""The command line of livectl."""
+
+import argparse
+from importlib import import_module
+
+import pytest
+
+from livectl.arguments import COMMANDS, parse
+from livehandle_proto import __version__
+
+
+def options(line: str) -> argparse.Namespace:
+    return parse(line.split())
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("phase", {"socket": None, "instance": None, "json": False}),
+        ("--socket a phase", {"socket": "a", "instance": None}),
+        ("phase --socket a", {"socket": "a"}),
+        ("--socket=a phase", {"socket": "a"}),
+        ("--socket phase status", {"socket": "phase"}),
+        ("--instance demo phase --json", {"instance": "demo", "json": True}),
+        ("--json phase", {"json": True}),
+        ("send-text phase", {"text": "phase", "follow": False}),
+        ("send-text - --follow", {"text": "-", "follow": True}),
+        ("send-text -- -5", {"text": "-5"}),
+        ("send-audio a.wav", {"file": "a.wav", "speed": 1.0, "tail": 1.5, "follow": False}),
+        ("send-audio - --speed 0 --tail 0.2", {"file": "-", "speed": 0.0, "tail": 0.2}),
+        ("events", {"topics": [], "since": None, "snapshot": False}),
+        ("events live.* --since k:1 --snapshot", {"topics": ["live.*"], "since": "k:1"}),
+        ("subscribe session.raw", {"topics": ["session.raw"]}),
+        ("connect session.model=x a=1", {"config": ["session.model=x", "a=1"]}),
+        ("connect --json session.model=x", {"config": ["session.model=x"], "json": True}),
+        ("done --timeout 1.5", {"timeout": 1.5}),
+        ("done", {"timeout": None}),
+        ("call daemon.ping", {"method": "daemon.ping", "params": []}),
+        ("call send-text text=Hi", {"method": "send-text", "params": ["text=Hi"]}),
+        ("demo --output a.wav", {"output": "a.wav"}),
+    ],
+)
+def test_a_line_is_options(line: str, expected: dict[str, object]) -> None:
+    given = vars(options(line))
+    assert {name: given[name] for name in expected} == expected
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        ("", "name a command"),
+        ("--json", "name a command"),
+        ("phse", "no command 'phse', did you mean phase?"),
+        ("send_text Hi", "did you mean send-text?"),
+        ("Events", "did you mean events?"),
+        ("dance", "no command 'dance'; see livectl --help"),
+        ("--sock a phase", "--sock"),
+        ("--socket", "expected one argument"),
+        ("phase now", "unrecognized arguments: now"),
+        ("send-text", "TEXT"),
+        ("send-audio a --speed fast", "fast is not a number from 0 to 1000"),
+        ("send-audio a --speed -1", "--speed"),
+        ("send-audio a --tail nan", "nan is not a length of time in seconds"),
+        ("done --timeout=-1", "-1 is not a length of time in seconds"),
+        ("send-audio a --foll", "--foll"),
+    ],
+)
+def test_wrong_usage_exits_3_in_one_line(
+    line: str, why: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as exited:
+        options(line)
+    told = capsys.readouterr()
+    assert exited.value.code == 3
+    assert why in told.err
+    assert told.err.startswith("livectl: ")
+    assert told.err.count("\n") == 1
+    assert told.out == ""
+
+
+@pytest.mark.parametrize("line", ["--help", *(f"{name} --help" for name in COMMANDS)])
+def test_help_is_data(line: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as exited:
+        options(line)
+    assert exited.value.code == 0
+    assert "usage: livectl" in capsys.readouterr().out
+
+
+def test_the_help_lists_every_command_and_exit_code(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        options("--help")
+    told = capsys.readouterr().out
+    assert all(f"\n  {name} " in told for name in COMMANDS)
+    assert all(f"{code} " in told for code in (0, 1, 2, 3, 4, 5, 6, 130))
+    assert max(map(len, told.splitlines())) <= 100
+
+
+def test_the_version_is_that_of_the_project(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as exited:
+        options("--version")
+    assert exited.value.code == 0
+    assert capsys.readouterr().out == f"livectl {__version__}\n"
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_its_code(name: str) -> None:
+    module, _, function = COMMANDS[name][2].partition(":")
+    assert callable(getattr(import_module(module), function))

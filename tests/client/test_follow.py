@@ -1,0 +1,135 @@
+"""A reply that is followed to its end."""
+
+import json
+
+import pytest
+
+from livectl import follow
+from livectl.follow import Reply
+from livehandle import Connection, LiveHandleError
+from support.scripted_daemon import event, result, scripted_daemon
+
+IDLE = {"phase": "active", "current_turn": None}
+SPEAKING = {"phase": "model_speaking", "current_turn": 4}
+USER = {"phase": "user_speaking", "current_turn": 4}
+
+
+def followed(
+    *events: bytes,
+    session: dict[str, object] | None = None,
+    as_json: bool = False,
+    speech: bool = False,
+) -> None:
+    """Follow a reply to its end; nothing may be left over but an event `left`."""
+    script = {
+        "session": result(session or IDLE),
+        "events": result({"subscription": "e1", "cursor": "k3f9:0"}, *events, event("left")),
+    }
+    with (
+        scripted_daemon(script) as daemon,
+        Connection.open(str(daemon.path), answer_timeout=10) as connection,
+    ):
+        Reply(connection, as_json=as_json, speech=speech).finish()
+        rest = connection.next_event(10)
+        assert rest is not None
+        assert rest.topic == "left"
+
+
+def said(text: str) -> bytes:
+    return event("live.output_transcript", text=text, is_final=False)
+
+
+def ended(turn: int) -> bytes:
+    return event("live.turn_complete", turn=turn)
+
+
+CUT = event("live.interrupted")
+
+
+@pytest.mark.parametrize(
+    ("events", "session", "shown"),
+    [
+        ([said("Hello "), said("there."), ended(0)], IDLE, "Hello there.\n"),
+        ([event("live.text_delta", text="é\n\ta"), ended(0)], IDLE, "é\n\ta\n"),
+        ([ended(0)], IDLE, ""),
+        ([said("Hel"), CUT, ended(0)], IDLE, "Hel [interrupted]\n"),
+        ([said("a\x1b[31m\x07\x9bb"), ended(0)], IDLE, "a\ufffd[31m\ufffd\ufffdb\n"),
+        ([said("old"), CUT, ended(4), said("new"), ended(5)], SPEAKING, "new\n"),
+        ([said("old"), ended(4), said("new"), ended(5)], SPEAKING, "new\n"),
+        ([said("mine"), ended(4)], USER, "mine\n"),
+    ],
+)
+def test_a_typed_turn_is_followed_to_the_end_of_its_reply(
+    events: list[bytes],
+    session: dict[str, object],
+    shown: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    followed(*events, session=session)
+    assert capsys.readouterr().out == shown
+
+
+@pytest.mark.parametrize(
+    ("events", "shown"),
+    [
+        ([said("One."), ended(0)], "One.\n"),
+        ([said("One"), CUT, ended(0), said("Two."), ended(1)], "One [interrupted]\nTwo.\n"),
+        ([event("live.vad_start"), said("One."), ended(0)], "One.\n"),
+    ],
+)
+def test_speech_that_cuts_a_reply_off_is_followed_to_its_own(
+    events: list[bytes], shown: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    followed(*events, speech=True)
+    assert capsys.readouterr().out == shown
+
+
+@pytest.mark.parametrize("again", ["live.vad_start", "live.input_transcript"])
+def test_speech_after_a_reply_awaits_another(again: str) -> None:
+    script = {
+        "events": result({}, said("One."), ended(0), event(again), said("Two."), ended(1)),
+    }
+    with (
+        scripted_daemon(script) as daemon,
+        Connection.open(str(daemon.path), answer_timeout=10) as connection,
+    ):
+        reply = Reply(connection, as_json=False, speech=True)
+        assert all(reply.listen(10) for _ in range(3))  # while the speech is still being sent
+        reply.finish()
+        assert connection.next_event(0) is None
+
+
+def test_with_json_each_event_is_the_object_that_came(capsys: pytest.CaptureFixture[str]) -> None:
+    followed(said("Hi"), ended(0), as_json=True)
+    lines = [json.loads(row) for row in capsys.readouterr().out.splitlines()]
+    assert [row["topic"] for row in lines] == ["live.output_transcript", "live.turn_complete"]
+
+
+def test_a_call_is_told_beside_the_data(capsys: pytest.CaptureFixture[str]) -> None:
+    calls = [{"id": "c1", "name": "set_light", "args": {}}]
+    followed(event("session.tool_call", function_calls=calls), said("Done."), ended(0))
+    told = capsys.readouterr()
+    assert told.out == "Done.\n"
+    assert '"id": "c1", "name": "set_light"' in told.err
+
+
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [({"reason": "disconnected"}, "disconnected"), ({"reason": "closed", "message": "No."}, "No.")],
+)
+def test_a_session_that_ends_has_no_reply(data: dict[str, object], why: str) -> None:
+    with pytest.raises(LiveHandleError, match=why) as refused:
+        followed(event("live.disconnected", 1, **data))
+    assert refused.value.name == "session.ended"
+
+
+def test_a_model_that_says_nothing_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(follow, "_SILENCE_S", 0.01)
+    script = {"session": result(IDLE), "events": result({})}
+    with (
+        scripted_daemon(script) as daemon,
+        Connection.open(str(daemon.path), answer_timeout=10) as connection,
+        pytest.raises(LiveHandleError) as refused,
+    ):
+        Reply(connection, as_json=False).finish()
+    assert refused.value.name == "session.timeout"

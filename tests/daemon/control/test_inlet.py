@@ -1,0 +1,156 @@
+"""What is read from a connection, and when it is not read from."""
+
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+
+import anyio
+import pytest
+
+from livehandled.control.inlet import Inlet
+from livehandled.control.outlet import Outlet
+from support.control import connected, fill, received, running
+
+pytestmark = pytest.mark.anyio
+
+LIMIT = 1000
+
+
+class Reading:
+    """An inlet under test, and what it took."""
+
+    def __init__(self, ours: socket.socket, theirs: socket.socket) -> None:
+        self.theirs = theirs
+        self.outlet = Outlet(ours)
+        self.taken: list[bytes] = []
+        self.then: Callable[[bytes], None] = lambda _line: None
+        self.inlet = Inlet(ours, max_line_bytes=LIMIT, outlet=self.outlet, take=self._take)
+
+    def _take(self, line: bytes) -> None:
+        self.taken.append(line)
+        self.then(line)
+
+    async def until(self, count: int) -> None:
+        """Wait until so many lines were taken."""
+        with anyio.fail_after(10):
+            while len(self.taken) < count:
+                await anyio.lowlevel.checkpoint()
+
+
+@asynccontextmanager
+async def reading() -> AsyncIterator[Reading]:
+    with connected() as (ours, theirs):
+        yield Reading(ours, theirs)
+
+
+async def test_lines_are_taken_as_they_come_until_the_peer_has_no_more() -> None:
+    async with reading() as it, anyio.create_task_group() as tasks:
+        tasks.start_soon(it.inlet.run)
+        it.theirs.send(b"1\n2\n")
+        await it.until(2)
+        it.theirs.send(b"3\n4")
+        await it.until(3)
+        it.theirs.shutdown(socket.SHUT_WR)
+    assert it.taken == [b"1", b"2", b"3"]
+    assert it.inlet.lines.finish() == b"4"
+
+
+async def test_nothing_is_taken_while_an_answer_waits_and_all_of_it_after() -> None:
+    async with reading() as it, running(it.outlet):
+        it.then = lambda line: it.outlet.answer(b"answer %b\n" % line)
+        fillers = fill(it.outlet)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(it.inlet.run)
+            it.theirs.send(b"".join(b"%d\n" % i for i in range(100)))
+            it.theirs.shutdown(socket.SHUT_WR)
+            await it.until(1)
+            await anyio.wait_all_tasks_blocked()
+            assert it.taken == [b"0"]
+            assert len(it.inlet.held) == 99
+            data = await received(it.theirs, lambda data: data.endswith(b"answer 99\n"))
+        answers = [b"answer %d\n" % i for i in range(100)]
+        assert data == b"filler\n" * fillers + b"".join(answers)
+
+
+async def test_a_peer_whose_answers_wait_is_not_read_from() -> None:
+    async with reading() as it, running(it.outlet):
+        it.then = lambda line: it.outlet.answer(b"answer %b\n" % line)
+        fill(it.outlet)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(it.inlet.run)
+            it.theirs.send(b"first\n")
+            await it.until(1)
+            with suppress(BlockingIOError):
+                while it.theirs.send(b"x" * 99 + b"\n"):  # until the kernel's buffer is full
+                    await anyio.lowlevel.checkpoint()
+            await anyio.wait_all_tasks_blocked()
+            assert it.taken == [b"first"]
+            assert len(it.inlet.held) <= 65_536 / 100 + 1
+            tasks.cancel_scope.cancel()
+
+
+async def test_events_that_wait_do_not_hold_up_the_input() -> None:
+    async with reading() as it:
+        fill(it.outlet)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(it.inlet.run)
+            it.theirs.send(b"1\n2\n")
+            it.theirs.shutdown(socket.SHUT_WR)
+        assert it.taken == [b"1", b"2"]
+
+
+@pytest.mark.parametrize(
+    ("data", "taken"), [(b"GET / HTTP/1.1\r\n\r\n", []), (b"1\n" + b"x" * (LIMIT + 1), [b"1"])]
+)
+async def test_a_refused_peer_is_not_waited_for(data: bytes, taken: list[bytes]) -> None:
+    async with reading() as it:
+        it.theirs.send(data)
+        with anyio.fail_after(10):
+            await it.inlet.run()
+        assert it.inlet.refused
+        assert it.taken == taken
+
+
+async def test_what_a_refused_peer_still_sends_is_passed_over_until_it_closes() -> None:
+    async with reading() as it, anyio.create_task_group() as tasks:
+        tasks.start_soon(it.inlet.pass_over)
+        sent = 0
+        while sent < 1_000_000:
+            await anyio.wait_writable(it.theirs)
+            sent += it.theirs.send(b"x" * 10_000)
+        assert it.theirs.recv(1) == b""
+        it.theirs.close()
+
+
+async def test_a_peer_that_vanishes_ends_the_input_and_breaks_the_outlet() -> None:
+    async with reading() as it:
+        fill(it.outlet)  # closed with this unread, it resets our end
+        it.theirs.send(b"1\n")
+        it.theirs.close()
+        with anyio.fail_after(10):
+            await it.inlet.run()
+            await it.inlet.pass_over()
+        assert it.taken == [b"1"]
+        assert it.outlet.broken
+
+
+async def test_the_lines_of_a_peer_that_has_gone_are_taken_all_the_same() -> None:
+    async with reading() as it, running(it.outlet):
+        it.then = lambda line: it.outlet.answer(b"answer %b\n" % line)
+        it.theirs.send(b"1\n2\n3\n")
+        it.theirs.close()
+        with anyio.fail_after(10):
+            await it.inlet.run()
+        assert it.taken == [b"1", b"2", b"3"]
+
+
+async def test_a_fault_in_what_takes_the_lines_is_raised_in_the_readers_own_task() -> None:
+    async with reading() as it:
+
+        def fail(line: bytes) -> None:
+            raise RuntimeError(line.decode())
+
+        it.then = fail
+        it.theirs.send(b"1\n")
+        with anyio.fail_after(10), pytest.raises(RuntimeError, match="1"):
+            await it.inlet.run()

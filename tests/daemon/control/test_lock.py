@@ -1,0 +1,99 @@
+"""The instance lock, between real processes where it matters."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from livehandle_proto.errors import LiveHandleError
+from livehandled.control.lock import InstanceLock
+
+HOLDER = """
+import sys
+from pathlib import Path
+from livehandled.control.lock import InstanceLock
+with InstanceLock(Path(sys.argv[1])):
+    print("locked", flush=True)
+    sys.stdin.read()
+"""
+
+
+def hold(path: Path) -> subprocess.Popen[str]:
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == "locked\n"
+    return holder
+
+
+def test_a_second_holder_is_refused_with_the_path_and_pid_of_the_first(tmp_path: Path) -> None:
+    path = tmp_path / "s"
+    with hold(path) as holder:
+        with pytest.raises(LiveHandleError) as refused, InstanceLock(path):
+            pass
+        assert refused.value.name == "daemon.already_running"
+        assert refused.value.data == {"path": str(path), "pid": holder.pid}
+        assert str(path) in refused.value.message
+        assert str(holder.pid) in refused.value.message
+        holder.kill()
+
+
+def test_a_killed_holder_leaves_no_obstacle(tmp_path: Path) -> None:
+    path = tmp_path / "s"
+    with hold(path) as holder:
+        holder.kill()
+    with InstanceLock(path) as lock:
+        assert lock.path.read_text() == f"{os.getpid()}\n"
+
+
+def test_the_lock_can_be_taken_again_and_says_nothing_in_between(tmp_path: Path) -> None:
+    lock = InstanceLock(tmp_path / "s")
+    for _ in range(2):
+        with lock:
+            assert lock.path.read_text() == f"{os.getpid()}\n"
+        assert lock.path.read_text() == ""
+
+
+def test_a_refused_holder_leaves_the_first_its_lock(tmp_path: Path) -> None:
+    path = tmp_path / "s"
+    with InstanceLock(path) as first:
+        for _ in range(2):
+            with pytest.raises(LiveHandleError, match=str(os.getpid())), InstanceLock(path):
+                pass
+        assert first.path.read_text() == f"{os.getpid()}\n"
+
+
+def test_a_holder_that_has_not_written_its_pid_is_refused_all_the_same(tmp_path: Path) -> None:
+    path = tmp_path / "s"
+    with InstanceLock(path) as first:
+        first.path.write_text("")
+        with pytest.raises(LiveHandleError, match="pid unknown") as refused, InstanceLock(path):
+            pass
+        assert "pid" not in refused.value.data
+
+
+def test_the_lock_file_is_private(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        with InstanceLock(tmp_path / "s") as lock:
+            assert lock.path.stat().st_mode & 0o777 == 0o600
+    finally:
+        os.umask(before)
+
+
+def test_a_lock_file_that_cannot_be_made_is_refused_in_words(tmp_path: Path) -> None:
+    (tmp_path / "s.lock").symlink_to(tmp_path / "elsewhere")
+    for path in (tmp_path / "s", tmp_path / "absent" / "s"):
+        with (
+            pytest.raises(LiveHandleError, match="cannot be locked") as refused,
+            InstanceLock(path),
+        ):
+            pass
+        assert refused.value.name == "config.invalid"
+    assert not (tmp_path / "elsewhere").exists()

@@ -1,0 +1,150 @@
+"""Parameters by name and by position, and what is said of wrong ones."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec import Raw
+
+from livehandle_proto import methods as m
+from livehandle_proto.errors import LiveHandleError
+from livehandled.control.params import decode_params
+
+
+def refusal(method: str, text: bytes) -> LiveHandleError:
+    with pytest.raises(LiveHandleError) as refused:
+        decode_params(method, Raw(text))
+    assert refused.value.name == "wire.invalid_params"
+    return refused.value
+
+
+@pytest.mark.parametrize(
+    ("method", "text", "params"),
+    [
+        ("phase", b"{}", m.NoParams()),
+        ("phase", b"[]", m.NoParams()),
+        ("done", b"{}", m.Done()),
+        ("done", b'{"timeout_ms":5}', m.Done(timeout_ms=5)),
+        ("done", b"[5]", m.Done(timeout_ms=5)),
+        ("done", b"[null]", m.Done()),
+        ("send_text", b' ["hi"] ', m.SendText(text="hi")),
+        ("events", b'[["live.*"],"k:1",true]', m.Subscribe(["live.*"], "k:1", snapshot=True)),
+        ("events", b'[["*"]]', m.Subscribe(["*"])),
+    ],
+)
+def test_parameters_come_by_name_or_in_the_catalogues_order(
+    method: str, text: bytes, params: m.Params
+) -> None:
+    assert decode_params(method, Raw(text.strip())) == params
+
+
+@pytest.mark.parametrize(
+    ("method", "text", "message", "data"),
+    [
+        (
+            "done",
+            b'{"timeout_m":1}',
+            "done has no parameter `timeout_m`: did you mean `timeout_ms`?",
+            {"param": "timeout_m", "did_you_mean": "timeout_ms"},
+        ),
+        (
+            "events",
+            b'{"x":1}',
+            "events has no parameter `x`: it takes `topics`, `since`, `snapshot`.",
+            {"param": "x"},
+        ),
+        ("phase", b'{"x":1}', "phase has no parameter `x`: it takes none.", {"param": "x"}),
+        (
+            "phase",
+            b'{"a\\nb":1}',
+            "phase has no parameter `a\nb`: it takes none.",
+            {"param": "a\nb"},
+        ),
+        (
+            "send_tool_response",
+            b'{"responses":[{"id":"1","name":"n","response":1,"x":2}]}',
+            "send_tool_response has no parameter `responses[0].x`: leave it out.",
+            {"param": "responses[0].x"},
+        ),
+        (
+            "send_text",
+            b"{}",
+            "send_text needs the parameter `text`.",
+            {"param": "text", "expected": "a value"},
+        ),
+        (
+            "send_tool_response",
+            b'{"responses":[{"id":"1"}]}',
+            "send_tool_response needs the parameter `responses[0].name`.",
+            {"param": "responses[0].name", "expected": "a value"},
+        ),
+        (
+            "send_text",
+            b'{"text":5}',
+            "The parameter `text` of send_text must be str, not int.",
+            {"param": "text", "expected": "str"},
+        ),
+        (
+            "done",
+            b"[-1]",
+            "The parameter `timeout_ms` of done must be int >= 0.",
+            {"param": "timeout_ms", "expected": "int >= 0"},
+        ),
+        (
+            "events",
+            b'{"topics":["a",5]}',
+            "The parameter `topics[1]` of events must be str, not int.",
+            {"param": "topics[1]", "expected": "str"},
+        ),
+        (
+            "done",
+            b"[1,2]",
+            "2 parameters are too many for done: it takes `timeout_ms`.",
+            {"expected": "at most 1"},
+        ),
+    ],
+)
+def test_a_wrong_parameter_is_named_with_what_was_expected(
+    method: str, text: bytes, message: str, data: dict[str, Any]
+) -> None:
+    error = refusal(method, text)
+    assert (error.message, error.data) == (message, data)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b'{"text":"\xff"}',
+        b'{"text":"\\ud800"}',
+        b'["\xff"]',
+        b"[" * 200_000 + b"]" * 200_000,
+    ],
+)
+def test_parameters_that_cannot_be_read_are_refused_in_words(text: bytes) -> None:
+    assert "cannot be read" in refusal("send_text", text).message
+
+
+# How msgspec words a refusal is no contract of its: these notice when it changes.
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=4),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner),
+    max_leaves=5,
+)
+
+
+@given(
+    st.sampled_from(sorted(m.METHODS)),
+    st.one_of(
+        st.lists(JSON, max_size=4),
+        st.dictionaries(st.sampled_from(["text", "topics", "since", "data", "x", "`"]), JSON),
+    ),
+)
+def test_any_json_is_taken_or_refused_in_words(method: str, params: object) -> None:
+    refused = ""
+    try:
+        decode_params(method, Raw(json.dumps(params).encode()))
+    except LiveHandleError as error:
+        refused = error.message
+    assert not refused.startswith("The parameters of")

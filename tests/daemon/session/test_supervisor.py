@@ -1,0 +1,567 @@
+"""One session against a real server: its reader, its writer, how it begins and ends."""
+
+import json
+import logging
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+
+import anyio
+import msgspec
+import pytest
+from websockets.asyncio.client import ClientConnection
+
+from livehandle_proto import values as v
+from livehandle_proto.errors import LiveHandleError
+from livehandle_proto.topics import TOPICS
+from livehandled.gemini import frames
+from livehandled.gemini.codec import Decoded
+from livehandled.session import supervisor
+from livehandled.session.connection import Plan, open_connection, set_up
+from livehandled.session.conversation import Conversation
+from support.rigs import (
+    SessionRig,
+    leaks,
+    session,
+    shorten_patience,
+)
+from support.service import (
+    KEY,
+    PATH,
+    SETUP_COMPLETE,
+    TURN_COMPLETE,
+    Call,
+    Json,
+    closing,
+    running,
+    saying,
+    text,
+    tool_call,
+)
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture(autouse=True)
+def no_key_in_the_log(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    caplog.set_level(logging.DEBUG)
+    yield
+    assert not leaks(caplog)
+
+
+@pytest.fixture(autouse=True)
+def short_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    shorten_patience(monkeypatch)
+
+
+# Beginning.
+
+
+async def test_a_session_is_set_up_and_says_so_in_order() -> None:
+    async with session() as (service, rig):
+        assert rig.session.conversation.phase == "connecting"
+        assert rig.describe().session_id is None
+        await rig.session.settled()
+        assert rig.told.topics[:5] == [
+            *["session.phase_changed"] * 3,
+            "session.connected",
+            "live.connected",
+        ]
+        assert rig.told.phases() == ["connecting", "setup_sent", "active"]
+        assert rig.told.data("session.connected") == [{"session_id": "s-1"}]
+        call = await service.call()
+        assert call.heard == [{"setup": {"model": "models/m"}}]
+
+
+async def test_a_session_without_an_id_gets_one() -> None:
+    async def script(call: Call) -> None:
+        await call.hear()
+        await call.say({"setupComplete": {}})
+        await call.hear_all()
+
+    async with session(script) as (_, rig):
+        await rig.session.settled()
+        session_id = rig.describe().session_id
+        assert session_id
+        assert rig.told.data("session.connected") == [{"session_id": session_id}]
+
+
+async def test_z5_what_stands_beside_setup_complete_is_told_too() -> None:
+    async def script(call: Call) -> None:
+        await call.hear()
+        update = {"sessionResumptionUpdate": {"newHandle": "rh-42", "resumable": True}}
+        await call.say(SETUP_COMPLETE | update)
+        await call.hear_all()
+
+    async with session(script, "session.raw", "session.resume_update") as (_, rig):
+        await rig.session.settled()
+        await rig.told.until("session.resume_update")
+        assert rig.told.topics == ["session.raw", "session.resume_update"]
+        assert b"rh-42" not in b"".join(rig.told.lines())
+
+
+async def test_frames_put_before_the_setup_follow_it_in_order() -> None:
+    async with session() as (service, rig):
+        rig.session.put(frames.text_turn("one"))
+        rig.session.put(frames.audio("AQIDBA=="), media=True)
+        rig.session.put(frames.text_turn("two"))
+        call = await service.call()
+        await call.until(lambda c: len(c.heard) == 4)
+        assert [*call.heard[0]] == ["setup"]
+        assert call.heard[1:] == [
+            json.loads(frame)
+            for frame in (
+                frames.text_turn("one"),
+                frames.audio("AQIDBA=="),
+                frames.text_turn("two"),
+            )
+        ]
+
+
+async def test_z7_audio_that_waited_too_long_for_the_setup_is_dropped_and_the_text_sent() -> None:
+    now = [100.0]
+    gate = anyio.Event()
+
+    async def script(call: Call) -> None:
+        await call.hear()
+        await gate.wait()
+        await call.say(SETUP_COMPLETE)
+        await call.hear_all()
+
+    async with session(script, clock=lambda: now[0]) as (service, rig):
+        rig.session.put(frames.audio("AQIDBA=="), media=True)
+        rig.session.put(frames.text_turn("one"))
+        now[0] += 5.0
+        gate.set()
+        call = await service.call()
+        await call.until(lambda c: len(c.heard) == 2)
+        assert call.heard[1] == json.loads(frames.text_turn("one"))
+        assert rig.outbox.dropped == 1
+
+
+# Reading.
+
+
+@pytest.mark.parametrize("binary", [False, True])
+async def test_messages_come_in_text_and_in_binary_frames(binary: bool) -> None:
+    script = saying(text("Hel"), text("lo"), TURN_COMPLETE, binary=binary)
+    async with session(script) as (_, rig):
+        await rig.told.until("session.turn_complete")
+        assert rig.told.data("session.text_delta") == [{"text": "Hel"}, {"text": "lo"}]
+        assert rig.told.data("session.text_complete") == [{"text": "Hello"}]
+        assert rig.told.data("live.turn_complete") == [{"turn": 0}]
+        assert rig.telemetry.turn_count == 1
+
+
+async def test_frames_of_junk_are_told_and_passed_over() -> None:
+    junk: list[bytes | str] = [b"", "junk", b"[]", b"\xff", b'{"serverContent":', b"[" * 5000]
+    async with session(saying(*junk, text("Hi"), TURN_COMPLETE)) as (_, rig):
+        await rig.told.until("session.turn_complete")
+        assert rig.errors() == ["upstream.bad_message"] * len(junk)
+        assert rig.told.data("session.text_complete") == [{"text": "Hi"}]
+        assert rig.telemetry.errors == len(junk)
+
+
+async def test_a_field_of_the_wrong_type_costs_that_field_alone() -> None:
+    body: Json = {"serverContent": {"turnComplete": "perhaps", "interrupted": True}}
+    async with session(saying(body)) as (_, rig):
+        await rig.told.until("session.interrupted")
+        assert rig.errors() == ["upstream.bad_message"]
+        assert "session.turn_complete" not in rig.told.topics
+
+
+async def test_a_message_nested_deeper_than_it_can_be_told_ends_nothing() -> None:
+    bodies = [
+        b'{"toolCall":{"functionCalls":[{"id":"c","name":"f","args":{"a":%b}}]}}'
+        % (b"[" * depth + b"]" * depth)
+        for depth in range(900, 1000)
+    ]
+    async with session(saying(*bodies, TURN_COMPLETE), *TOPICS) as (_, rig):
+        await rig.told.until("session.turn_complete")
+        assert all(len(line) < 65_536 for line in rig.told.lines())
+
+
+async def test_an_error_object_is_told_and_the_session_goes_on() -> None:
+    body: Json = {"error": {"code": 500, "message": f"The key {KEY} is slow"}}
+    async with session(saying(body, TURN_COMPLETE)) as (_, rig):
+        await rig.told.until("session.turn_complete")
+        assert rig.errors() == ["upstream.rejected"]
+        [error] = rig.told.data("live.error")
+        assert 'saying "The key *** is slow"' in str(error["message"])
+
+
+async def test_frames_above_a_mebibyte_are_read_and_told_in_lines_that_fit() -> None:
+    audio = "ABCD" * 500_000
+    part = {"inlineData": {"mimeType": "audio/pcm;rate=24000", "data": audio}}
+    body: Json = {"serverContent": {"modelTurn": {"parts": [part]}}}
+    async with session(saying(body, TURN_COMPLETE)) as (_, rig):
+        await rig.told.until("session.turn_complete")
+        for topic in ("session.audio_data", "live.audio"):
+            pieces = rig.told.data(topic)
+            assert "".join(str(piece["data"]) for piece in pieces) == audio
+        lines = [
+            line
+            for line, name in zip(rig.told.lines(), rig.told.topics, strict=True)
+            if name != "session.raw"
+        ]
+        assert max(map(len, lines)) < 65_536
+
+
+async def test_raw_messages_are_told_on_one_line_before_what_they_mean() -> None:
+    script = saying(text("Hi"), {"somethingNew": {"a": [1, 2]}}, TURN_COMPLETE)
+    async with session(script) as (_, rig):
+        await rig.told.until("session.turn_complete")
+        assert rig.told.data("session.raw") == [
+            {"message": body}
+            for body in (SETUP_COMPLETE, text("Hi"), {"somethingNew": {"a": [1, 2]}}, TURN_COMPLETE)
+        ]
+        assert all(line.count(b"\n") == 1 for line in rig.told.lines())
+        after_setup = rig.told.topics[rig.told.topics.index("session.raw") + 1 :]
+        assert after_setup.index("session.raw") < after_setup.index("session.text_delta")
+
+
+async def test_no_raw_message_is_made_where_nobody_asked() -> None:
+    async with session(saying(TURN_COMPLETE), "session.turn_complete") as (_, rig):
+        await rig.told.until("session.turn_complete")
+        assert rig.told.topics == ["session.turn_complete"]
+
+
+async def test_a_reply_is_read_while_a_long_send_is_under_way() -> None:
+    async def script(call: Call) -> None:
+        await call.set_up()
+        call.websocket.transport.pause_reading()
+        await call.say(TURN_COMPLETE)
+        await call.websocket.wait_closed()
+
+    async with session(script) as (_, rig):
+        await rig.session.settled()
+        for _ in range(16):
+            rig.session.put(frames.text_turn("x" * 2**20))
+        await rig.told.until("session.turn_complete")
+        assert len(rig.outbox) > 0
+
+
+# Ending.
+
+
+@pytest.mark.parametrize(
+    ("code", "reason", "error"),
+    [
+        (1000, "", None),
+        (1000, "bye", None),
+        (1001, "going away", "session.ended"),
+        (1007, "Request contains an invalid argument.", "upstream.rejected"),
+        (1008, "The operation was aborted.", "session.ended"),
+        (1011, f"Deadline expired for {KEY}", "session.ended"),
+    ],
+)
+async def test_k8_a_close_by_the_service_ends_the_session_in_its_own_words(
+    code: int, reason: str, error: str | None
+) -> None:
+    said = reason.replace(KEY, "***")
+    async with session(closing(code, reason)) as (_, rig):
+        ended = await rig.session.done()
+        assert (ended.reason, ended.code) == ("closed", code)
+        assert said in str(ended.message)
+        assert rig.errors() == ([] if error is None else [error])
+        assert rig.describe().last_close == v.Close(code=code, reason=said)
+        assert rig.told.topics[-3:] == [
+            "session.phase_changed",
+            "session.disconnected",
+            "live.disconnected",
+        ]
+        assert rig.told.data("session.disconnected") == [msgspec.to_builtins(ended)]
+
+
+async def test_a_broken_connection_ends_the_session_as_1006() -> None:
+    async def script(call: Call) -> None:
+        await call.set_up()
+        call.websocket.transport.abort()
+
+    async with session(script) as (_, rig):
+        ended = await rig.session.done()
+        assert (ended.reason, ended.code) == ("closed", 1006)
+        assert rig.errors() == ["upstream.unreachable"]
+
+
+async def test_a_message_before_the_close_is_told_before_the_end() -> None:
+    async def script(call: Call) -> None:
+        await call.set_up()
+        await call.say(text("Hi"))
+        await call.say(TURN_COMPLETE)
+        await call.websocket.close(1011, "Internal error encountered.")
+
+    async with session(script) as (_, rig):
+        await rig.session.done()
+        assert rig.told.topics.index("session.turn_complete") < rig.told.topics.index(
+            "session.error"
+        )
+
+
+async def test_a_refused_setup_fails_the_session_with_the_services_words_as_last_close() -> None:
+    reason = "Unknown name \"x\" at 'setup': Cannot find field."
+    async with session(closing(1007, reason, set_up=False)) as (_, rig):
+        with pytest.raises(LiveHandleError) as caught:
+            await rig.session.settled()
+        assert caught.value.name == "upstream.rejected"
+        ended = await rig.session.done()
+        assert (ended.reason, ended.code) == ("failed", 1007)
+        assert ended.message == caught.value.message
+        described = rig.describe()
+        assert described.last_close == v.Close(code=1007, reason=reason)
+        assert described.session_id is None
+        assert rig.told.phases() == ["connecting", "setup_sent", "disconnected"]
+        assert rig.errors() == ["upstream.rejected"]
+
+
+async def test_a_failure_without_a_close_has_no_last_close() -> None:
+    async with session(Call.hear_all) as (_, rig):
+        with pytest.raises(LiveHandleError):
+            await rig.session.settled()
+        assert rig.describe().last_close is None
+
+
+async def test_every_waiter_is_told_the_same_failure_each_with_its_own_exception() -> None:
+    async with session(closing(1008, "quota", set_up=False)) as (_, rig):
+        caught: list[LiveHandleError] = []
+
+        async def wait() -> None:
+            with pytest.raises(LiveHandleError) as failure:
+                await rig.session.settled()
+            caught.append(failure.value)
+
+        async with anyio.create_task_group() as waiters:
+            for _ in range(3):
+                waiters.start_soon(wait)
+        await wait()
+        assert {error.name for error in caught} == {"upstream.quota"}
+        assert len({id(error) for error in caught}) == 4
+
+
+async def test_z1_every_waiter_of_done_is_told_and_late_ones_at_once() -> None:
+    async with session() as (_, rig):
+        ends: list[v.Ended] = []
+
+        async def wait() -> None:
+            ends.append(await rig.session.done())
+
+        async with anyio.create_task_group() as waiters:
+            for _ in range(3):
+                waiters.start_soon(wait)
+            await rig.session.settled()
+            rig.session.stop("disconnected")
+        await wait()
+        assert ends == [v.Ended(reason="disconnected")] * 4
+
+
+async def test_what_was_put_before_the_stop_is_sent_and_then_the_connection_closed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(supervisor, "_STOP_GRACE_S", 3600.0)  # it does not take that long
+    async with session() as (service, rig):
+        await rig.session.settled()
+        for number in range(50):
+            rig.session.put(frames.text_turn(f"{number}"))
+        rig.session.stop("disconnected")
+        assert not rig.session.open
+        await rig.session.done()
+        call = await service.call()
+        await call.until(lambda c: c.closed)
+        assert len(call.heard) == 51
+        assert call.websocket.close_code == 1000
+        assert rig.told.phases()[-2:] == ["disconnecting", "disconnected"]
+        assert rig.errors() == []
+
+
+async def test_a_session_with_nothing_to_say_stops_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(supervisor, "_STOP_GRACE_S", 3600.0)
+    async with session() as (service, rig):
+        rig.session.put(frames.text_turn("one"))
+        call = await service.call()
+        await call.until(lambda c: len(c.heard) == 2)
+        rig.session.stop("disconnected")
+        await rig.session.done()
+
+
+async def test_a_stop_is_over_in_time_where_the_service_reads_nothing() -> None:
+    async def script(call: Call) -> None:
+        await call.set_up()
+        call.websocket.transport.pause_reading()
+        await call.websocket.wait_closed()
+
+    async with session(script) as (_, rig):
+        await rig.session.settled()
+        for _ in range(16):
+            rig.session.put(frames.text_turn("x" * 2**20))
+        rig.session.stop("disconnected")
+        rig.session.stop("stopped")  # a second time changes nothing
+        with anyio.fail_after(3):
+            assert await rig.session.done() == v.Ended(reason="disconnected")
+        assert len(rig.outbox) == 0  # nothing is kept for nobody
+
+
+async def test_a_stop_is_over_in_time_where_the_service_keeps_talking() -> None:
+    async def script(call: Call) -> None:
+        await call.set_up()
+        while True:
+            await call.say(text("and another thing "))
+            await anyio.lowlevel.checkpoint()
+
+    async with session(script, "session.text_delta", "session.phase_changed") as (_, rig):
+        await rig.told.until("session.text_delta", 10)
+        rig.session.stop("disconnected")
+        before = rig.told.topics.count("session.text_delta")
+        with anyio.fail_after(3):
+            await rig.session.done()
+        assert rig.told.topics.count("session.text_delta") == before
+        assert rig.told.phases()[-1] == "disconnected"
+
+
+@pytest.mark.parametrize("moment", ["before it began", "while it connects", "during its setup"])
+async def test_a_stop_before_the_setup_ends_the_session_at_once(moment: str) -> None:
+    async with session(Call.hear_all) as (service, rig):
+        if moment == "while it connects":
+            await anyio.lowlevel.checkpoint()
+        elif moment == "during its setup":
+            call = await service.call()
+            await call.until(lambda c: bool(c.heard))
+        rig.session.stop("disconnected")
+        assert rig.session.conversation.phase == "disconnecting"
+        assert await rig.session.done() == v.Ended(reason="disconnected")
+        assert rig.told.phases()[-2:] == ["disconnecting", "disconnected"]
+        with pytest.raises(LiveHandleError) as caught:
+            await rig.session.settled()
+        assert caught.value.name == "session.ended"
+
+
+@pytest.mark.parametrize("step", ["open_connection", "set_up"])
+async def test_a_stop_in_the_very_moment_of_a_step_is_no_fault(
+    step: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rigs: list[SessionRig] = []
+
+    async def set_up_then_stop(websocket: ClientConnection, plan: Plan) -> tuple[bytes, Decoded]:
+        answer = await set_up(websocket, plan)
+        rigs[0].session.stop("disconnected")
+        return answer
+
+    @asynccontextmanager
+    async def open_then_stop(plan: Plan) -> AsyncIterator[object]:
+        async with open_connection(plan) as websocket:
+            rigs[0].session.stop("disconnected")
+            yield websocket
+
+    monkeypatch.setattr(supervisor, step, set_up_then_stop if step == "set_up" else open_then_stop)
+    async with session() as (_, rig):
+        rigs.append(rig)
+        assert await rig.session.done() == v.Ended(reason="disconnected")
+        assert rig.told.phases()[-2:] == ["disconnecting", "disconnected"]
+        assert "session.connected" not in rig.told.topics
+
+
+async def test_a_session_that_was_set_up_and_has_ended_was_settled() -> None:
+    async with session() as (_, rig):
+        await rig.session.settled()
+        rig.session.stop("disconnected")
+        await rig.session.done()
+        await rig.session.settled()
+
+
+async def test_a_cancelled_task_group_ends_the_session_and_answers_its_waiters() -> None:
+    ends: list[v.Ended] = []
+    async with running() as service, anyio.create_task_group() as waiters:
+        rig = SessionRig(service.url)
+
+        async def wait() -> None:
+            ends.append(await rig.session.done())
+
+        waiters.start_soon(wait)
+        async with anyio.create_task_group() as tasks:
+            rig.session.start(tasks)
+            await rig.session.settled()
+            tasks.cancel_scope.cancel()
+        call = await service.call()
+        await call.until(lambda c: c.closed)
+    assert ends == [v.Ended(reason="stopped")]
+    assert rig.session.conversation.phase == "disconnected"
+
+
+async def test_a_session_cancelled_before_its_first_step_ends_too() -> None:
+    async with running() as service:
+        rig = SessionRig(service.url)
+        async with anyio.create_task_group() as tasks:
+            rig.session.start(tasks)
+            tasks.cancel_scope.cancel()
+        with anyio.fail_after(1):
+            assert (await rig.session.done()).reason == "stopped"
+        assert rig.told.phases() == ["connecting", "disconnected"]
+
+
+async def run_alone(rig: SessionRig) -> None:
+    async with anyio.create_task_group() as tasks:
+        rig.session.start(tasks)
+        await anyio.sleep_forever()
+
+
+async def test_a_fault_in_the_reader_takes_the_task_group_down_and_answers_waiters(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def broken(*_given: object) -> None:
+        raise ZeroDivisionError("a fault of this program")
+
+    monkeypatch.setattr(Conversation, "receive", broken)
+    async with running(saying(TURN_COMPLETE)) as service:
+        rig = SessionRig(service.url)
+        with pytest.raises(ExceptionGroup) as caught, anyio.fail_after(5):
+            await run_alone(rig)
+        assert caught.group_contains(ZeroDivisionError)
+        assert (await rig.session.done()).reason == "stopped"
+
+
+# Describing.
+
+
+async def test_a_session_describes_itself_at_every_stage() -> None:
+    now = [100.0]
+    script = saying(text("Hi"))
+    async with session(script, *TOPICS, clock=lambda: now[0]) as (service, rig):
+        public = service.url.replace("http", "ws", 1) + PATH
+        opening = v.Session(
+            session_id=None,
+            phase="connecting",
+            backend="gemini",
+            model="m",
+            connected_ms=None,
+            connection=v.Connection(generation=1, url=public),
+            resumable=False,
+            reconnects=0,
+            current_turn=None,
+            turns=0,
+            last_close=None,
+        )
+        assert rig.describe() == opening
+        await rig.told.until("session.text_delta")
+        now[0] += 1.5
+        open_turn = msgspec.structs.replace(
+            opening,
+            session_id="s-1",
+            phase="model_speaking",
+            connected_ms=1500,
+            current_turn=0,
+        )
+        assert rig.describe() == open_turn
+        rig.session.stop("disconnected")
+        assert rig.describe() == msgspec.structs.replace(open_turn, phase="disconnecting")
+        await rig.session.done()
+        assert rig.describe() == msgspec.structs.replace(
+            open_turn, phase="disconnected", connected_ms=None, connection=None, current_turn=None
+        )
+
+
+async def test_turns_are_counted_from_0() -> None:
+    async with session(saying(TURN_COMPLETE, tool_call("c1"))) as (_, rig):
+        await rig.told.until("session.tool_call")
+        described = rig.describe()
+        assert (described.turns, described.current_turn) == (1, 1)
+        assert described.phase == "tool_call_executing"

@@ -1,0 +1,160 @@
+"""The command `livehandled`: its flags, and what it says of wrong ones."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from livehandle_proto import __version__
+from livehandle_proto.errors import LiveHandleError
+from livehandled import __main__ as command
+from livehandled import service
+from livehandled.service import Service
+from support.daemon import private_directory
+
+
+@pytest.fixture
+def path(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Give a socket's path, in an environment without configuration."""
+    with private_directory() as directory:
+        monkeypatch.setenv("HOME", str(directory))
+        monkeypatch.setenv("XDG_RUNTIME_DIR", str(directory))
+        monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+        for name in ("SOCKET", "INSTANCE", "CONFIG"):
+            monkeypatch.delenv(f"LIVEHANDLE_{name}", raising=False)
+        yield directory / "s"
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list[Service]:
+    """Note what the daemon would be started with."""
+    services: list[Service] = []
+
+    async def run(service: Service) -> None:
+        services.append(service)
+
+    monkeypatch.setattr(service, "run", run)
+    return services
+
+
+def test_flags_reach_the_service(path: Path, started: list[Service]) -> None:
+    arguments = [
+        "--socket",
+        str(path),
+        "--set",
+        "session.connect=manual",
+        "--model",
+        "m",
+        "--emulator",
+    ]
+    assert command.main([*arguments, "--set", "control.mode=0660"]) == 0
+    (given,) = started
+    assert given.socket_path == path
+    config = given.loaded.config
+    assert (config.session.connect, config.session.model) == ("manual", "m")
+    assert (config.session.backend, config.control.mode) == ("emulator", 0o660)
+
+
+def test_the_instance_gives_the_path(path: Path, started: list[Service]) -> None:
+    assert command.main(["--instance", "kitchen"]) == 0
+    assert started[0].socket_path == path.parent / "livehandle" / "kitchen.sock"
+
+
+def test_a_configuration_file_is_read_by_flag_and_by_environment(
+    path: Path, started: list[Service], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = path.with_name("c.toml")
+    file.write_text('[session]\nvoice = "Puck"\n')
+    assert command.main(["--config", str(file)]) == 0
+    monkeypatch.setenv("LIVEHANDLE_CONFIG", str(file))
+    assert command.main([]) == 0
+    assert [given.loaded.config.session.voice for given in started] == ["Puck"] * 2
+
+
+def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        command.main(["--version"])
+    assert end.value.code == 0
+    assert capsys.readouterr().out == f"livehandled {__version__}\n"
+
+
+@pytest.mark.parametrize("arguments", [["--no-such-flag"], ["argument"], ["--socket"]])
+def test_wrong_usage_is_exit_code_3(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as end:
+        command.main(arguments)
+    assert end.value.code == 3
+    assert "livehandled: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--instance", ".."], "instance name '..'"),
+        (["--instance", "a/b"], "instance name 'a/b'"),
+        (["--instance", "x" * 65], "is not usable"),
+        (["--instance", "a\n"], "is not usable"),
+        (["--socket", "/run/" + "x" * 103], "108 bytes long and the limit is 107"),
+        (["--socket", "/run/" + "é" * 52], "109 bytes long and the limit is 107"),
+        (["--set", "session.model"], "has no `=`"),
+        (["--set", "session.modle=x"], "session.model"),
+        (["--config", "/no/such/file.toml"], "/no/such/file.toml"),
+    ],
+)
+def test_what_cannot_be_used_is_refused_in_one_line(
+    path: Path,
+    started: list[Service],
+    arguments: list[str],
+    said: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert command.main(arguments) == 3
+    error = capsys.readouterr().err
+    assert said in error
+    assert error.startswith("livehandled: ")
+    assert error.endswith(" [config.invalid]\n")
+    assert error.count("\n") == 1
+    assert not started
+    assert not list(path.parent.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "said"),
+    [
+        (LiveHandleError("config.invalid", "No."), 3, "livehandled: No. [config.invalid]\n"),
+        (LiveHandleError("auth.missing_key", "No."), 1, "livehandled: No. [auth.missing_key]\n"),
+        (KeyboardInterrupt(), 130, ""),
+    ],
+)
+@pytest.mark.parametrize("depth", range(3))
+def test_an_error_from_within_task_groups_is_told_in_one_line(
+    path: Path,
+    error: BaseException,
+    code: int,
+    said: str,
+    depth: int,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    raised = error
+    for _ in range(depth):
+        raised = BaseExceptionGroup("tasks", [raised])
+
+    async def run(_service: Service) -> None:
+        raise raised
+
+    monkeypatch.setattr(service, "run", run)
+    assert command.main(["--socket", str(path)]) == code
+    assert capsys.readouterr().err == said
+
+
+def test_a_fault_is_not_hidden(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def run(_service: Service) -> None:
+        raise ExceptionGroup("tasks", [LiveHandleError("auth.missing_key", "No."), KeyError("x")])
+
+    monkeypatch.setattr(service, "run", run)
+    with pytest.raises(ExceptionGroup) as fault:
+        command.main(["--socket", str(path)])
+    assert fault.group_contains(KeyError)
+    assert not fault.group_contains(LiveHandleError)

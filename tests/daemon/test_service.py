@@ -1,0 +1,310 @@
+"""Start and stop of real daemons: one to a path, no trace of a killed one, nobody left waiting."""
+
+import os
+import shutil
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+from support.daemon import DaemonProcess, environment, private_directory, refused_daemon
+from support.daemon import running_daemon as running
+from support.wire import WireClient, notification, request
+
+FROM_MANAGER = """
+import os, socket, sys
+listener = socket.socket(socket.AF_UNIX)
+listener.bind(sys.argv[1])
+listener.listen()
+os.dup2(listener.fileno(), 3)
+os.set_inheritable(3, True)
+os.environ.update(LISTEN_FDS="1", LISTEN_PID=str(os.getpid()), LISTEN_FDNAMES="control")
+os.execv(sys.executable, [sys.executable, "-m", "livehandled", *sys.argv[2:]])
+"""
+
+
+@contextmanager
+def silent_service() -> Iterator[str]:
+    """Give the URL of a service that takes connections and never says a word."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield f"ws://127.0.0.1:{listener.getsockname()[1]}"
+
+
+@contextmanager
+def connecting(*flags: str) -> Iterator[DaemonProcess]:
+    """Run a daemon whose sessions never come to be set up."""
+    with (
+        silent_service() as url,
+        running(
+            "--set", f"session.base_url={url}", *flags, environ={"GEMINI_API_KEY": "x" * 30}
+        ) as daemon,
+    ):
+        yield daemon
+
+
+# One daemon to a path.
+
+
+def test_a_second_daemon_is_refused_by_path_and_pid_and_the_first_does_not_notice() -> None:
+    with running() as first, first.client() as client:
+        instance = client.result("daemon.hello")["instance"]
+        client.result("events")
+        before = first.path.lstat()
+        with refused_daemon(first.path) as second:
+            assert second.process.returncode == 1
+            (said,) = second.log
+        assert str(first.path) in said
+        assert f"pid {first.process.pid} " in said
+        assert said.endswith("[daemon.already_running]\n")
+        assert first.path.lstat() == before
+        assert client.result("daemon.hello")["instance"] == instance
+        with first.client() as another:
+            assert another.result("daemon.hello")["instance"] == instance
+            assert another.result("daemon.status")["clients"] == 2
+
+
+def test_after_kill_9_a_daemon_starts_without_any_cleanup() -> None:
+    with private_directory() as directory:
+        path = directory / "s"
+        with running(path=path) as first:
+            assert first.stop(signal.SIGKILL) == -signal.SIGKILL
+        assert path.is_socket()
+        with running(path=path) as second, second.client() as client:
+            assert client.result("daemon.status")["pid"] == second.process.pid
+
+
+def test_of_several_daemons_that_start_at_once_one_listens() -> None:
+    with private_directory() as directory:
+        path = directory / "s"
+        daemons = [DaemonProcess(path) for _ in range(3)]
+        try:
+            for daemon in daemons:
+                daemon.wait_for(str(path))  # listening on it, or refused it
+            (first,) = (d for d in daemons if "listening on" in d.log[0])
+            with first.client() as client:
+                assert client.result("daemon.status")["pid"] == first.process.pid
+            for daemon in daemons:
+                assert daemon is first or daemon.exit_code() == 1
+        finally:
+            for daemon in daemons:
+                daemon.close()
+
+
+# The socket's mode.
+
+
+def test_the_socket_is_never_wider_than_0600_while_daemons_start_and_stop() -> None:
+    with private_directory() as directory:
+        path = directory / "below" / "s"
+        seen: set[int] = set()
+        over = threading.Event()
+
+        def watch() -> None:
+            while not over.is_set():
+                for each in (path, path.parent):
+                    try:
+                        seen.add(os.lstat(each).st_mode)
+                    except FileNotFoundError:
+                        continue
+
+        watcher = threading.Thread(target=watch)
+        watcher.start()
+        try:
+            for _ in range(2):
+                with running(path=path, umask=0) as daemon, daemon.client() as client:
+                    client.result("phase")
+        finally:
+            over.set()
+            watcher.join()
+        assert seen == {stat.S_IFSOCK | 0o600, stat.S_IFDIR | 0o700}
+
+
+def test_the_mode_can_be_configured() -> None:
+    with running("--set", "control.mode=0660", umask=0o077) as daemon:
+        assert stat.S_IMODE(daemon.path.lstat().st_mode) == 0o660
+
+
+# Sockets of the service manager.
+
+
+def serves_and_leaves_the_socket(daemon: DaemonProcess, shown: Path) -> None:
+    daemon.wait_for("listening on")
+    with WireClient.to(shown) as client:
+        status = client.result("daemon.status")
+        assert status["socket"] == str(shown)
+        client.result("daemon.shutdown")
+        client.read_rest()
+    assert daemon.exit_code() == 0
+    assert shown.is_socket()
+
+
+def test_an_inherited_socket_replaces_binding_and_is_left_to_its_owner() -> None:
+    with private_directory() as directory:
+        given = directory / "given"
+        daemon = DaemonProcess(
+            directory / "other", command=(sys.executable, "-c", FROM_MANAGER, str(given))
+        )
+        try:
+            serves_and_leaves_the_socket(daemon, given)
+        finally:
+            daemon.close()
+        assert not (directory / "other").exists()
+
+
+@pytest.mark.skipif(
+    shutil.which("systemd-socket-activate") is None, reason="needs systemd-socket-activate"
+)
+def test_systemd_starts_the_daemon_for_the_first_client() -> None:
+    with private_directory() as directory:
+        given = directory / "given"
+        environ = [f"--setenv={name}={value}" for name, value in environment(directory).items()]
+        daemon = DaemonProcess(
+            directory / "other",
+            command=(
+                *("systemd-socket-activate", f"--listen={given}", *environ),
+                *(sys.executable, "-m", "livehandled"),
+            ),
+        )
+        try:
+            daemon.wait_for("Listening on")
+            with WireClient.to(given) as client:  # it waits until the daemon accepts it
+                client.result("phase")
+            serves_and_leaves_the_socket(daemon, given)
+        finally:
+            daemon.close()
+
+
+def test_a_socket_meant_for_another_process_is_not_taken() -> None:
+    with running(environ={"LISTEN_FDS": "1", "LISTEN_PID": "1"}) as daemon:
+        assert daemon.path.is_socket()
+
+
+# The end.
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_stops_the_daemon_and_removes_the_socket(number: signal.Signals) -> None:
+    with running() as daemon:
+        with daemon.client() as client:
+            client.result("events")
+            daemon.process.send_signal(number)
+            stopping, bye = (message["params"] for message in client.read_rest())
+        assert (stopping["topic"], stopping["data"]) == ("daemon.stopping", {"reason": number.name})
+        assert bye["topic"] == "daemon.bye"
+        assert daemon.exit_code() == 0
+        assert not daemon.path.exists()
+
+
+@pytest.mark.parametrize("how", ["shutdown", "SIGTERM"])
+def test_stopping_answers_every_pending_call(how: str) -> None:
+    with connecting() as daemon:
+        with daemon.client() as client, daemon.client() as idle:
+            idle.result("phase")
+            client.result("events")
+            client.result("subscribe")
+            client.send(request("connect", "connect") + request("done", "done"))
+            client.send(b"[%b,%b]\n" % (request("done", 1)[:-1], request("phase", 2)[:-1]))
+            client.send(request("send_text", "text", text="hi") + notification("done"))
+            client.event_of("session.phase_changed")
+            if how == "shutdown":
+                client.send(request("daemon.shutdown", "stop"))
+            else:
+                daemon.process.terminate()
+            messages = client.read_rest()
+        assert daemon.exit_code() == 0
+        answers = {str(a["id"]): a for a in messages if not isinstance(a, list) and "id" in a}
+        assert answers["done"]["result"]["reason"] == "stopped"
+        for waiting in ("connect", "text"):
+            assert answers[waiting]["error"]["data"]["name"] == "session.ended"
+        (batch,) = (a for a in messages if isinstance(a, list))
+        assert [a["id"] for a in batch] == [1, 2]
+        assert batch[0]["result"]["reason"] == "stopped"
+        if how == "shutdown":
+            assert answers["stop"]["result"] is None
+        topics = [m["params"]["topic"] for m in messages if "method" in m]
+        assert topics[-1] == "daemon.bye"
+        assert "daemon.stopping" in topics
+        assert "session.disconnected" in topics
+
+
+def test_clients_that_do_not_read_or_do_not_close_hold_up_no_stop() -> None:
+    with (
+        running() as daemon,
+        daemon.client() as deaf,
+        daemon.client() as idle,
+        daemon.client() as client,
+    ):
+        idle.result("events")
+        deaf.connection.setblocking(False)
+        with suppress(BlockingIOError):
+            while deaf.connection.send(request("session.config")):
+                client.result("daemon.ping")
+        assert daemon.stop() == 0
+
+
+# What is refused in words.
+
+
+@pytest.mark.parametrize(
+    ("prepare", "said"),
+    [
+        (lambda path: path.write_text(""), "is no socket"),
+        (lambda path: path.mkdir(), "is no socket"),
+        (lambda path: path.parent.chmod(0o777), "not safe for a socket"),
+        (lambda path: path.with_name("s.lock").mkdir(), "cannot be locked"),
+    ],
+)
+def test_a_place_that_cannot_be_used_is_refused_in_one_line(prepare: object, said: str) -> None:
+    assert callable(prepare)
+    with private_directory() as directory:
+        path = directory / "s"
+        prepare(path)
+        with refused_daemon(path) as daemon:
+            assert daemon.process.returncode == 3
+            (line,) = daemon.log
+        assert said in line
+        assert line.endswith("[config.invalid]\n")
+
+
+def test_a_session_that_cannot_be_opened_at_the_start_is_refused_in_one_line() -> None:
+    with (
+        private_directory() as directory,
+        refused_daemon(directory / "s", "--set", "session.connect=start") as daemon,
+    ):
+        assert daemon.process.returncode == 1
+        assert daemon.log[-1].endswith("[auth.missing_key]\n")
+        assert not daemon.path.exists()
+
+
+def test_a_path_that_is_no_utf8_is_shown_as_well_as_it_can_be() -> None:
+    with (
+        private_directory() as directory,
+        running(path=directory / "\udcff") as daemon,
+        daemon.client() as client,
+    ):
+        assert client.result("daemon.status")["socket"] == f"{directory}/\\xff"
+
+
+def test_a_daemon_writes_nothing_to_stdout_and_no_key_to_its_log() -> None:
+    with connecting("--set", "log.level=debug") as daemon, daemon.client() as client:
+        client.send(request("connect", 1) + request("disconnect", 2))
+        assert {client.read()["id"], client.read()["id"]} == {1, 2}
+        assert daemon.stop() == 0
+        assert "x" * 30 not in "".join(daemon.log)
+
+
+def test_the_command_is_installed() -> None:
+    done = subprocess.run(
+        [Path(sys.executable).with_name("livehandled"), "--version"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.startswith("livehandled ")

@@ -1,0 +1,160 @@
+"""A session or a handle with a scripted service, and everything it tells."""
+
+import json
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from http import HTTPStatus
+
+import anyio
+import pytest
+
+from livehandle_proto import values as v
+from livehandle_proto.errors import LiveHandleError
+from livehandle_proto.topics import TOPICS
+from livehandled.gemini import frames
+from livehandled.handle import LiveHandle
+from livehandled.hub import Hub
+from livehandled.router import Router
+from livehandled.session import connection, supervisor
+from livehandled.session.connection import Plan
+from livehandled.session.outbox import Outbox
+from livehandled.session.supervisor import Session
+from livehandled.telemetry import Telemetry
+from support.service import (
+    ENVIRON,
+    KEY,
+    PATH,
+    Listener,
+    Script,
+    Service,
+    configured,
+    converse,
+    running,
+)
+
+
+def shorten_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait for a stuck service a tenth as long."""
+    monkeypatch.setattr(connection, "_CLOSE_ANSWER_S", 0.1)
+    monkeypatch.setattr(connection, "_CLOSE_S", 0.2)
+    monkeypatch.setattr(supervisor, "_STOP_GRACE_S", 0.2)
+
+
+def leaks(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """Return what a test has logged with the key in it."""
+    messages = [record.getMessage() for record in caplog.get_records("call")]
+    return [message for message in messages if KEY in message]
+
+
+class SessionRig:
+    """A session, and all that it tells."""
+
+    def __init__(self, url: str, *topics: str, clock: Callable[[], float] = time.monotonic) -> None:
+        plan = Plan(
+            url=url.replace("http", "ws", 1) + PATH + "?query=kept-out",
+            headers={"x-goog-api-key": KEY},
+            setup={"model": "models/m"},
+            connect_timeout_s=2.0,
+            setup_timeout_s=0.5,
+            secrets=(KEY,),
+        )
+        hub = Hub(ring_events=4096, wall_ms=lambda: 0)
+        self.telemetry = Telemetry(started=0.0)
+        self.outbox = Outbox(limit=64, media_s=1.0)
+        self.session = Session(
+            plan, router=Router(hub, self.telemetry), outbox=self.outbox, clock=clock
+        )
+        self.told = Listener(hub, *(topics or TOPICS))
+
+    def describe(self) -> v.Session:
+        return self.session.describe(backend="gemini", model="m")
+
+    def errors(self) -> list[str]:
+        return [
+            error["data"]["name"]  # type: ignore[index]  # the shape of an error
+            for error in self.told.data("session.error")
+        ]
+
+
+@asynccontextmanager
+async def session(
+    script: Script = converse, *topics: str, clock: Callable[[], float] = time.monotonic
+) -> AsyncIterator[tuple[Service, SessionRig]]:
+    """Run a session with a service that follows the script, and end it if it has not ended."""
+    async with running(script) as service, anyio.create_task_group() as tasks:
+        rig = SessionRig(service.url, *topics, clock=clock)
+        rig.session.start(tasks)
+        with anyio.fail_after(10):
+            yield service, rig
+            rig.session.stop("stopped")
+            await rig.session.done()
+        assert len(service.requests) <= 1  # never a second attempt
+    told = b"".join(rig.told.lines())
+    assert KEY.encode() not in told
+    assert b"kept-out" not in told
+
+
+class HandleRig:
+    """A handle, its service, and all that it tells."""
+
+    def __init__(
+        self,
+        service: Service,
+        *,
+        environ: Mapping[str, str] = ENVIRON,
+        clock: Callable[[], float] = time.monotonic,
+        **values: str,
+    ) -> None:
+        hub = Hub(ring_events=4096, wall_ms=lambda: 0)
+        self.service = service
+        self.told = Listener(hub, *(topic for topic in TOPICS if topic != "session.raw"))
+        loaded = configured(service.url, **values)
+        self.handle = LiveHandle(loaded, hub=hub, environ=environ, clock=clock)
+
+    async def heard(self, count: int) -> list[dict[str, object]]:
+        """Wait until the service has heard so many frames, and return them."""
+        call = await self.service.call()
+        await call.until(lambda c: len(c.heard) >= count)
+        return call.heard
+
+    def error_names(self) -> list[object]:
+        names = []
+        for error in self.told.data("session.error"):
+            data = error["data"]
+            assert isinstance(data, dict)
+            names.append(data["name"])
+        return names
+
+
+@asynccontextmanager
+async def handle(
+    script: Script = converse,
+    *,
+    refuse: HTTPStatus | None = None,
+    words: str = "",
+    environ: Mapping[str, str] = ENVIRON,
+    clock: Callable[[], float] = time.monotonic,
+    **values: str,
+) -> AsyncIterator[HandleRig]:
+    async with running(script, refuse=refuse, words=words) as service:
+        rig = HandleRig(service, environ=environ, clock=clock, **values)
+        with anyio.fail_after(10):
+            async with rig.handle:
+                yield rig
+        assert rig.handle.phase() == "disconnected"
+        assert KEY.encode() not in b"".join(rig.told.lines())
+        assert KEY not in str(rig.handle.session())
+        assert KEY not in str(rig.handle.config())
+
+
+def refused(name: str) -> "pytest.RaisesExc[LiveHandleError]":
+    """Expect an error of a name, without the key in it."""
+    return pytest.RaisesExc(
+        LiveHandleError,
+        check=lambda error: error.name == name and KEY not in str(error.to_json()),
+    )
+
+
+def sent_text(words: str) -> object:
+    return json.loads(frames.text_turn(words))
