@@ -27,6 +27,9 @@ _CLOSE_S = 2.0
 _MOST_UNSENT = 256  # messages for a client that does not read, before it is not read from
 
 _log = logging.getLogger(__name__)
+# The library logs every header at debug level, and one of them is the client's key.
+_library_log = logging.getLogger(f"{__name__}.websockets")
+_library_log.setLevel(logging.WARNING)
 # Some versions of the library log a traceback for whoever connects and is no WebSocket client.
 _log.addFilter(lambda record: record.msg != "opening handshake failed")
 
@@ -54,7 +57,7 @@ async def serve(
         ping_interval=_PING_S,
         ping_timeout=_PONG_S,
         close_timeout=_CLOSE_S,
-        logger=_log,
+        logger=_library_log,
     )
     try:
         task_status.started(_port_of(server))

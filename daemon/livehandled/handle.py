@@ -22,10 +22,10 @@ from livehandled.gemini.auth import credentials
 from livehandled.gemini.endpoints import endpoint
 from livehandled.gemini.opening import setup_message
 from livehandled.hub import Hub
-from livehandled.router import Router
 from livehandled.session.connection import Plan
 from livehandled.session.conversation import call_key
 from livehandled.session.outbox import Outbox
+from livehandled.session.router import Router
 from livehandled.session.supervisor import Session
 from livehandled.telemetry import Telemetry
 

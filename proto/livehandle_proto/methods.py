@@ -4,7 +4,7 @@ The order of a struct's fields is the order of positional parameters.
 """
 
 from collections.abc import Mapping
-from typing import Annotated, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 from msgspec import Meta, Struct
 
@@ -71,7 +71,7 @@ class ToolAnswer(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     id: str
     name: str
     response: object
-    scheduling: str | None = None
+    scheduling: Literal["INTERRUPT", "WHEN_IDLE", "SILENT"] | None = None
     will_continue: bool | None = None
 
 

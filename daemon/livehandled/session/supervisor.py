@@ -17,11 +17,11 @@ from livehandle_proto import values as v
 from livehandle_proto.errors import LiveHandleError
 from livehandled.gemini.codec import Decoded, FrameError, decode_server
 from livehandled.gemini.endpoints import public
-from livehandled.router import Router
 from livehandled.session.connection import Plan, close_error, open_connection, refusal, set_up
 from livehandled.session.conversation import Conversation
 from livehandled.session.outbox import Outbox
 from livehandled.session.raw import raw_message
+from livehandled.session.router import Router
 
 _log = logging.getLogger(__name__)
 

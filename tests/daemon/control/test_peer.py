@@ -441,7 +441,7 @@ async def test_no_line_of_a_batch_of_hostile_requests_is_too_long(member: bytes)
 @pytest.mark.parametrize("make", [request, notification])
 @pytest.mark.parametrize(
     ("method", "params"),
-    [(HOSTILE[:10_000], {}), ("send_text", {HOSTILE[:10_000]: 1}), ("send_text", {"text": 5})],
+    [(HOSTILE[:15_000], {}), ("send_text", {HOSTILE[:15_000]: 1}), ("send_text", {"text": 5})],
 )
 async def test_no_line_of_a_hostile_request_is_too_long(
     make: Callable[..., bytes], method: str, params: dict[str, object]
@@ -538,7 +538,7 @@ async def test_lines_that_were_held_back_are_refused_by_a_peer_let_go() -> None:
         it.peer.close()
         names = [named(a) for a in await it.client.rest()]
         assert names[:taken] == ["x" * 1000] * taken
-        assert set(names[taken:]) <= {"daemon.stopping"}
+        assert set(names[taken:]) == {"daemon.stopping"}
 
 
 async def test_a_peer_that_does_not_read_is_let_go_in_bounded_time(

@@ -6,7 +6,7 @@ from livehandle_proto import topics as t
 from livehandle_proto.topics import TOPICS
 from livehandle_proto.values import Ended, ErrorObject, FunctionCall, Value
 from livehandled.hub import Event, Hub
-from livehandled.router import Router
+from livehandled.session.router import Router
 from livehandled.telemetry import Telemetry
 
 AUDIO = t.Audio(data="A" * 640, mime_type="audio/pcm;rate=24000")
