@@ -1,16 +1,16 @@
 """The command `livectl`."""
 
 import io
-import json
 import os
 import sys
 from collections.abc import Sequence
+from itertools import takewhile
 
-from livectl.arguments import EXIT_USAGE, parse
 from livehandle_proto.errors import LiveHandleError
 
 EXIT_DAEMON = 1
 EXIT_UNREACHABLE = 2
+EXIT_USAGE = 3
 EXIT_AUTH = 4
 EXIT_UPSTREAM = 5
 EXIT_TIMEOUT = 6
@@ -20,29 +20,21 @@ EXIT_INTERRUPTED = 130
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return its exit code (protocol section 7)."""
     given = sys.argv[1:] if arguments is None else arguments
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        # A terminal that lacks a letter is no reason to stop.
-        sys.stdout.reconfigure(errors="replace")
     try:
-        options = parse(given)
-        code: int = options.run(options)
-        sys.stdout.flush()
+        return _run(given)
     except LiveHandleError as error:
-        return _failed(error, as_json="--json" in given)
+        return _failed(error, as_json="--json" in takewhile("--".__ne__, given))
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
-    except BrokenPipeError:
-        # Whoever read our output has seen enough. The interpreter must not try again at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    return code
+    except OSError as error:  # what else touches files or sockets has its own words for it
+        return _unwritable(error)
 
 
 def exit_code(error_name: str) -> int:
     """Return the exit code that an error's name stands for."""
     area = error_name.partition(".")[0]
     by_name = {
-        "usage": EXIT_USAGE,
+        "client.usage": EXIT_USAGE,
         "daemon.unreachable": EXIT_UNREACHABLE,
         "session.timeout": EXIT_TIMEOUT,
     }
@@ -50,12 +42,35 @@ def exit_code(error_name: str) -> int:
     return by_name.get(error_name) or by_area.get(area, EXIT_DAEMON)
 
 
+def _run(given: Sequence[str]) -> int:
+    from livectl.arguments import parse  # here, so that Ctrl-C is heeded while it is imported
+
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A terminal that lacks a letter is no reason to stop.
+        sys.stdout.reconfigure(errors="replace")
+    options = parse(given)
+    code: int = options.run(options)
+    print(end="", flush=True)
+    return code
+
+
 def _failed(error: LiveHandleError, *, as_json: bool) -> int:
     if as_json:
+        import json
+
         print(json.dumps({"error": error.to_json()}), file=sys.stderr)
     else:
         print(f"livectl: {error.message} [{error.name}]", file=sys.stderr)
     return exit_code(error.name)
+
+
+def _unwritable(error: OSError) -> int:
+    # The interpreter must not try again at exit.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if isinstance(error, BrokenPipeError):
+        return 0  # whoever read our output has seen enough
+    print(f"livectl: Reading or writing failed: {error.strerror}.", file=sys.stderr)
+    return EXIT_DAEMON
 
 
 if __name__ == "__main__":

@@ -1,9 +1,11 @@
 """The command line: what there is, and where each command's code is."""
 
 import argparse
+import re
 from collections.abc import Callable, Sequence
 from importlib import import_module
 
+from livectl.usage import usage
 from livehandle_proto import __version__
 from livehandle_proto.suggest import nearest
 
@@ -11,16 +13,18 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:  # `typing` itself would be a tenth of the start
     from typing import NoReturn
 
-EXIT_USAGE = 3
-
 Run = Callable[[argparse.Namespace], int]
 
-_WITH_VALUE = {"--socket", "--instance"}
+WITH_VALUE = {
+    "--socket", "--instance", "--since", "--speed", "--tail", "--timeout", "--output",
+}  # fmt: skip
+"""The options that take the next word, of whatever command."""
+
 _WIDTH = 88  # of the help; to ask the terminal would import what no command needs
 
 
 class _Parser(argparse.ArgumentParser):
-    """Exits 3 for wrong usage (protocol section 7), in one line."""
+    """Raises `client.usage` for wrong usage, with the nearest option to one there is not."""
 
     def __init__(self, prog: str, usage: str | None, description: str) -> None:
         super().__init__(
@@ -32,30 +36,38 @@ class _Parser(argparse.ArgumentParser):
         )
 
     def error(self, message: str) -> "NoReturn":
-        self.exit(EXIT_USAGE, f"livectl: {message}; see {self.prog} --help\n")
+        message = message.replace("arguments: -- ", "arguments: ")  # that one is ours
+        hint = f"see {self.prog} --help"
+        unknown = re.search(r"unrecognized arguments: (--[^\s=]+)", message)
+        if unknown:
+            near = nearest(unknown[1], re.findall(r"--[a-z-]+", self.format_help()))
+            message = f"there is no option {unknown[1]} here"
+            hint = f"did you mean {near}?" if near else hint
+        raise usage(f"{message[0].upper()}{message[1:]}: {hint}")
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """Return the options of the command line; `run` among them carries the command out.
 
-    Exits 3 where they are none, 0 after `--help` and `--version`.
+    Raises `client.usage` where they are none. Prints and exits 0 for `--help` and `--version`.
     """
     before, rest = _at_command(arguments)
     options = argparse.Namespace(socket=None, instance=None, json=False)
     parser = _top()
     parser.parse_args(before, options)
     if not rest:
-        parser.error("name a command")
+        parser.error("no command is given")
     name = rest[0]
     if name not in COMMANDS:
         near = nearest(name, COMMANDS)
-        parser.error(f"there is no command {name!r}" + (f", did you mean {near}?" if near else ""))
+        hint = f"did you mean {near}?" if near else "livectl --help lists the commands"
+        raise usage(f"There is no command {name!r}: {hint}")
     # Only the command that is named gets a parser: all of them would be a sixth of the start.
     help_text, add_arguments, where = COMMANDS[name]
     command = _Parser(f"livectl {name}", None, help_text)
     _common(command)
     add_arguments(command)
-    command.parse_args(rest[1:], options)
+    command.parse_args(_options_first(rest[1:]), options)
     options.run = _lazily(where)
     return options
 
@@ -64,8 +76,29 @@ def _at_command(arguments: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]
     """Return the options before the command, and the rest from the command on."""
     at = 0
     while at < len(arguments) and arguments[at].startswith("-"):
-        at += 2 if arguments[at] in _WITH_VALUE else 1
+        at += 2 if arguments[at] in WITH_VALUE else 1
     return arguments[:at], arguments[at:]
+
+
+def _options_first(words: Sequence[str]) -> list[str]:
+    """Return the words sorted, for argparse takes no option between two positional words.
+
+    An option begins with two dashes: text that begins with one is text.
+    """
+    options: list[str] = []
+    positional: list[str] = []
+    rest = iter(words)
+    for word in rest:
+        if word == "--":
+            positional += rest
+        elif not word.startswith("--") and word != "-h":
+            positional.append(word)
+        else:
+            options.append(word)
+            if word in WITH_VALUE:
+                options += [value for value in (next(rest, None),) if value is not None]
+    dashed = any(word.startswith("-") for word in positional)
+    return [*options, *(["--"] if dashed else []), *positional]
 
 
 def _top() -> _Parser:
@@ -129,7 +162,7 @@ def _send_audio(parser: argparse.ArgumentParser) -> None:
         type=_speed,
         default=1.0,
         metavar="N",
-        help="times real time; 0 for as fast as it goes (default 1)",
+        help="times real time; 0 for as fast as it comes (default 1)",
     )
     parser.add_argument(
         "--tail",
@@ -200,7 +233,7 @@ def _number(text: str, most: float, what: str) -> float:
     except ValueError:
         value = -1.0
     if not 0 <= value <= most:
-        raise argparse.ArgumentTypeError(f"{text} is not {what}")
+        raise argparse.ArgumentTypeError(f"{text!r} is not {what}")
     return value
 
 

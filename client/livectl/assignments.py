@@ -1,27 +1,22 @@
 """`key=value` words of a command line to JSON values."""
 
 import json
-import sys
 from collections.abc import Sequence
 
-from livehandle_proto.errors import LiveHandleError
-
-
-def usage(message: str) -> LiveHandleError:
-    """Return the error for a command line that cannot be carried out."""
-    return LiveHandleError("usage", message)
+from livectl.usage import read_text, usage
 
 
 def tree(words: Sequence[str]) -> dict[str, object]:
     """Return `a.b=1 c=x` as `{"a": {"b": 1}, "c": "x"}`.
 
-    A value that is JSON is taken as such, any other as text.
+    A value that is JSON is taken as such, any other as text. Raises `client.usage` for a word
+    that is no key=value, or that contradicts another.
     """
     root: dict[str, object] = {}
     for word in words:
         key, equals, text = word.partition("=")
         if not equals or not all(key.split(".")):
-            raise usage(f"{word!r} is no key=value.")
+            raise usage(f"{word!r} is no key=value: give key=value.")
         *path, last = key.split(".")
         table = root
         for name in path:
@@ -38,9 +33,9 @@ def tree(words: Sequence[str]) -> dict[str, object]:
 def params(words: Sequence[str]) -> object:
     """Return a call's parameters: key=value words, one JSON object or array, or `-` to read it."""
     if len(words) == 1 and (words[0] == "-" or words[0].lstrip()[:1] in {"{", "["}):
-        text = sys.stdin.read() if words[0] == "-" else words[0]
+        text = read_text() if words[0] == "-" else words[0]
         try:
-            return json.loads(text)
+            return _json(text)
         except ValueError as error:
             raise usage(f"The parameters are not JSON: {error}.") from error
     return tree(words)
@@ -49,6 +44,18 @@ def params(words: Sequence[str]) -> object:
 def value(text: str) -> object:
     """Return the JSON value that a text is, or the text."""
     try:
-        return json.loads(text)
+        return _json(text)
     except ValueError:
         return text
+
+
+def _json(text: str) -> object:
+    """Return the JSON value. Raises `ValueError`, also for NaN and Infinity, which are none."""
+    try:
+        return json.loads(text, parse_constant=_refuse)
+    except RecursionError as error:
+        raise ValueError("nested too deep") from error
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is no JSON")

@@ -1,13 +1,16 @@
 """Audio from files and pipes, as the 16 kHz mono 16-bit PCM that the daemon takes."""
 
 import math
+import os
+import stat
 import sys
 from array import array
 from collections.abc import Iterator
+from itertools import chain
 from typing import IO, NamedTuple
 
-from livectl.assignments import usage
 from livectl.resample import Resampler
+from livectl.usage import standard_input, usage
 from livectl.wave_file import (
     HEAD_BYTES,
     BadWaveError,
@@ -16,7 +19,6 @@ from livectl.wave_file import (
     read_format,
     read_mono,
 )
-from livehandle_proto.errors import LiveHandleError
 
 RATE = 16_000
 CHUNK_MS = 20
@@ -33,32 +35,34 @@ class Source(NamedTuple):
 def open_source(name: str) -> Source:
     """Open a WAV file, or `-`: standard input, WAV or raw 16 kHz mono 16-bit PCM.
 
-    Raises `usage` for what cannot be read or is no such audio.
+    Raises `client.usage` for what cannot be read, is no such audio, or has no samples.
     """
     try:
-        stream: IO[bytes] = sys.stdin.buffer if name == "-" else open(name, "rb")  # noqa: SIM115, PTH123
+        stream: IO[bytes] = standard_input() if name == "-" else open(name, "rb")  # noqa: SIM115, PTH123
+        try:
+            return _source(stream, may_be_raw=name == "-")
+        except (BadWaveError, OSError):
+            stream.close()
+            raise
     except OSError as error:
         raise usage(f"Cannot read {name}: {error.strerror}.") from error
-    try:
-        return _source(name, stream)
-    except LiveHandleError:
-        stream.close()
-        raise
+    except BadWaveError as error:
+        shown = "standard input" if name == "-" else name
+        raise usage(f"Cannot send {shown}: {error}.") from error
 
 
-def _source(name: str, stream: IO[bytes]) -> Source:
+def _source(stream: IO[bytes], *, may_be_raw: bool) -> Source:
     head = stream.read(HEAD_BYTES)
     if is_wave(head):
-        try:
-            form = read_format(stream)
-        except BadWaveError as error:
-            raise usage(f"{name} is a WAV file, but {error}.") from error
-        # A pipe's writer did not know the length when it wrote the head.
-        seconds = None if name == "-" else form.seconds
-        return Source(_chunked(_converted(stream, form)), seconds)
-    if name == "-":
-        return Source(_raw(head, stream), None)
-    raise usage(f"{name} is no WAV file: convert it, for example with ffmpeg.")
+        source = _wave(stream)
+    elif may_be_raw:
+        source = Source(_raw(head, stream), None)
+    else:
+        raise BadWaveError("it is no WAV file, convert it, for example with ffmpeg")
+    first = next(source.chunks, b"")
+    if not first:
+        raise BadWaveError("it has no audio, not one whole sample")
+    return source._replace(chunks=chain([first], source.chunks))
 
 
 def silence(seconds: float) -> Iterator[bytes]:
@@ -79,6 +83,17 @@ def level(chunk: bytes) -> float:
 def due(chunk: int, speed: float) -> float:
     """Return when a chunk is to be sent, in seconds after the first; `speed` 0 is at once."""
     return chunk * CHUNK_MS / 1000 / speed if speed else 0.0
+
+
+def _wave(stream: IO[bytes]) -> Source:
+    form = read_format(stream)
+    about = os.fstat(stream.fileno())
+    seconds = None
+    if stat.S_ISREG(about.st_mode):
+        # The head may claim more than there is, or nothing, if its writer could not know.
+        there = about.st_size - stream.tell()
+        seconds = min(form.data_bytes, there) / form.bytes_per_second
+    return Source(_chunked(_converted(stream, form)), seconds)
 
 
 def _raw(head: bytes, stream: IO[bytes]) -> Iterator[bytes]:

@@ -1,10 +1,12 @@
 """The commands that call one method and print its result."""
 
 import json
+import sys
 from argparse import Namespace
 from collections.abc import Mapping
 
-from livectl.assignments import params, tree, usage
+from livectl.assignments import params, tree
+from livectl.usage import usage
 from livehandle.connection import Connection
 from livehandle_proto.errors import LiveHandleError
 
@@ -29,9 +31,9 @@ def phase(options: Namespace) -> int:
     """Print the phase."""
     result = _ask(options, "phase")
     if options.json:
-        print(json.dumps(result))
+        print(as_json(result))
     elif isinstance(result, dict):
-        print(result["phase"])
+        print(result.get("phase"))
     return 0
 
 
@@ -70,8 +72,14 @@ def call(options: Namespace) -> int:
     """Call any method and print its result as JSON."""
     method = options.method.replace("-", "_")
     result = _call(options, method, params(options.params))
-    print(json.dumps(result, ensure_ascii=False, indent=None if options.json else 2))
+    print(as_json(result, indent=None if options.json else 2))
     return 0
+
+
+def as_json(value: object, indent: int | None = None) -> str:
+    """Return JSON with letters as they are, where standard output can show them all."""
+    shows_all = (getattr(sys.stdout, "encoding", None) or "").lower().startswith("utf")
+    return json.dumps(value, ensure_ascii=not shows_all, indent=indent)
 
 
 def rows(tree: Mapping[str, object], prefix: str = "") -> list[tuple[str, str]]:
@@ -81,9 +89,13 @@ def rows(tree: Mapping[str, object], prefix: str = "") -> list[tuple[str, str]]:
         if isinstance(value, dict) and value:
             listed += rows(value, f"{prefix}{name}.")
         elif value is not None:
-            text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-            listed.append((prefix + name, text))
+            listed.append((prefix + name, plain(value)))
     return listed
+
+
+def plain(value: object) -> str:
+    """Return text as it is where a terminal only shows it, all else as JSON."""
+    return value if isinstance(value, str) and value.isprintable() else as_json(value)
 
 
 def table(listed: list[tuple[str, str]], indent: str = "") -> str:
@@ -93,8 +105,9 @@ def table(listed: list[tuple[str, str]], indent: str = "") -> str:
 
 
 def _show(options: Namespace, result: object) -> int:
-    if options.json:
-        print(json.dumps(result, ensure_ascii=False))
+    """Print a result; null is nothing to print."""
+    if options.json and result is not None:
+        print(as_json(result))
     elif isinstance(result, dict):
         print(table(rows(result)))
     return 0

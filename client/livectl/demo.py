@@ -6,8 +6,8 @@ import subprocess
 import sys
 import tempfile
 from argparse import Namespace
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from livectl import wave_file
@@ -43,37 +43,39 @@ _LIGHT = {
 def demo(options: Namespace) -> int:
     """Hold the conversation; return 1 and name each step that did not happen."""
     # A demo that is ended from outside must not leave its daemon behind.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) != signal.SIG_IGN:  # as nohup has it
+            signal.signal(number, signal.default_int_handler)
     screen = Screen(sys.stdout, as_json=options.json)
-    output = Path(options.output) if options.output else _somewhere()
     missed: list[str] = []
     screen.text("A private daemon, its emulator and a recorded voice: no key, no network.")
     try:
+        if options.output:
+            _check(Path(options.output))
         with private_daemon() as connection:
             screen.line("daemon", _name(connection))
-            _converse(Stage(connection, screen), output, missed)
+            stage = Stage(connection, screen)
+            _converse(stage, missed)
+        if not missed:
+            output = Path(options.output) if options.output else _somewhere()
+            _write(output, stage.kept)
+            screen.heading("Done")
+            _listen(output, screen)
     except Missed as error:
         missed.append(str(error))
-    finally:
-        if not options.output:
-            with suppress(OSError):  # it holds the reply
-                output.parent.rmdir()
     if missed:
         screen.heading("Failed")
         screen.text("\n".join(f"  {step}" for step in missed))
-        return 1
-    screen.heading("Done")
-    _listen(output, screen)
-    return 0
+    return 1 if missed else 0
 
 
-def _converse(stage: Stage, output: Path, missed: list[str]) -> None:
+def _converse(stage: Stage, missed: list[str]) -> None:
     """Go through all parts, and name in `missed` what did not happen in each."""
     for heading, part in _PARTS:
         stage.screen.heading(heading)
         stage.forget()
         try:
-            part(stage, output)
+            part(stage)
         except LiveHandleError as error:
             if error.name == "daemon.unreachable":
                 raise
@@ -84,14 +86,14 @@ def _converse(stage: Stage, output: Path, missed: list[str]) -> None:
             stage.screen.line("missed", missed[-1])
 
 
-def _opening(stage: Stage, _output: Path) -> None:
+def _opening(stage: Stage) -> None:
     stage.connection.call("events", topics=_TOPICS)
     tools = [{"functionDeclarations": [_LIGHT]}]
     stage.connection.call("connect", config={"session": {"setup": {"tools": tools}}})
     stage.until("phase active", lambda: stage.phase == "active", 5)
 
 
-def _speech(stage: Stage, output: Path) -> None:
+def _speech(stage: Stage) -> None:
     stage.say(*_HELLO)
     stage.until_seen("live.vad_start", 3)
     stage.until("end of the recording", lambda: not stage.speaking, 10)
@@ -107,10 +109,10 @@ def _speech(stage: Stage, output: Path) -> None:
     for phase in ("user_speaking", "model_speaking"):
         if phase not in phases:
             raise Missed(f"no phase {phase}")
-    _write(output, reply)
+    stage.kept = reply
 
 
-def _interruption(stage: Stage, _output: Path) -> None:
+def _interruption(stage: Stage) -> None:
     stage.say(*_HELLO)
     stage.until_seen("live.audio", 10)
     stage.listen(1)
@@ -122,13 +124,13 @@ def _interruption(stage: Stage, _output: Path) -> None:
     stage.until_turn_ends(10)
 
 
-def _typed_turn(stage: Stage, _output: Path) -> None:
+def _typed_turn(stage: Stage) -> None:
     stage.type("And what if I type?")
     stage.until_seen("live.output_transcript", 5)
     stage.until_turn_ends(10)
 
 
-def _tool_call(stage: Stage, _output: Path) -> None:
+def _tool_call(stage: Stage) -> None:
     stage.type('call set_light {"room": "kitchen", "on": true}')
     stage.until_seen("session.tool_call", 5)
     calls = stage.seen("session.tool_call")[0].data["function_calls"]
@@ -144,7 +146,7 @@ def _tool_call(stage: Stage, _output: Path) -> None:
     stage.until_turn_ends(10)
 
 
-def _telemetry(stage: Stage, _output: Path) -> None:
+def _telemetry(stage: Stage) -> None:
     counters = stage.connection.call("telemetry")
     figures = counters if isinstance(counters, dict) else {}
     stage.screen.figures("telemetry", figures)
@@ -153,7 +155,7 @@ def _telemetry(stage: Stage, _output: Path) -> None:
             raise Missed(f"{name} is {figures.get(name)}, not 1")
 
 
-_PARTS: tuple[tuple[str, Callable[[Stage, Path], None]], ...] = (
+_PARTS: tuple[tuple[str, Callable[[Stage], None]], ...] = (
     ("A session is opened", _opening),
     ("Speech, answered by speech", _speech),
     ("An interruption: speech over the model's reply", _interruption),
@@ -173,11 +175,26 @@ def _somewhere() -> Path:
     return Path(tempfile.mkdtemp(prefix="livehandle-"), "reply.wav")
 
 
+def _check(output: Path) -> None:
+    """Find out before the conversation whether its reply can be written; leave no trace."""
+    new = not output.exists()
+    with _writing(output):
+        output.open("ab").close()
+        if new:
+            output.unlink()
+
+
 def _write(output: Path, pcm: bytes) -> None:
-    try:
+    with _writing(output):
         output.write_bytes(wave_file.head(REPLY_RATE, len(pcm)) + pcm)
+
+
+@contextmanager
+def _writing(output: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
-        raise Missed(f"the reply could not be written to {output}: {error.strerror}") from error
+        raise Missed(f"the reply cannot be written to {output}: {error.strerror}") from error
 
 
 def _listen(output: Path, screen: Screen) -> None:

@@ -1,8 +1,9 @@
 """A reply that is followed on the terminal until its turn is complete."""
 
-import json
 import sys
+from collections.abc import Callable
 
+from livectl.commands import as_json
 from livectl.watch import Subscription
 from livehandle.connection import Connection, Event
 from livehandle_proto.errors import LiveHandleError
@@ -18,17 +19,26 @@ class Reply:
     """Prints a reply as it comes, and knows when it is over.
 
     Create it before the turn is sent. After `speech` a reply that the same speech cuts off is
-    not the last one.
+    not the last one. `clear` makes room on the terminal before anything is printed.
     """
 
-    def __init__(self, connection: Connection, *, as_json: bool, speech: bool = False) -> None:
-        self._json = as_json
+    def __init__(
+        self,
+        connection: Connection,
+        *,
+        in_json: bool,
+        speech: bool = False,
+        clear: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._json = in_json
         self._speech = speech
+        self._clear = clear
         self._others_turn = -1 if speech else _turn_under_way(connection)
         self._events = Subscription(connection, "events", {"topics": _TOPICS})
         self._expected = True
         self._cut = False
         self._line_open = False
+        self._error: LiveHandleError | None = None
 
     def listen(self, seconds: float) -> bool:
         """Take the next event if it comes in time; whether one came."""
@@ -40,8 +50,8 @@ class Reply:
     def finish(self) -> None:
         """Go on until the reply is over.
 
-        Raises `session.ended` if the session is, `session.timeout` if nothing happens for a
-        minute.
+        Raises why the session ended, if it does, or `session.timeout` if nothing happens for
+        a minute.
         """
         while self._expected:
             if not self.listen(_SILENCE_S):
@@ -52,7 +62,8 @@ class Reply:
 
     def _take(self, event: Event) -> None:
         if self._json:
-            print(json.dumps(event.params, ensure_ascii=False), flush=True)
+            self._clear()
+            print(as_json(event.params), flush=True)
         elif self._others_turn < 0:
             self._show(event)
         if event.topic in {"live.vad_start", "live.input_transcript"}:
@@ -61,9 +72,19 @@ class Reply:
             self._cut = self._speech
         elif event.topic == "live.turn_complete":
             self._turn_ended(event)
+        elif event.topic == "live.error":
+            self._error = LiveHandleError.from_json(event.data)
         elif event.topic == "live.disconnected":
-            why = event.data.get("message") or event.data.get("reason")
-            raise LiveHandleError("session.ended", f"The session ended before the reply: {why}.")
+            self._end_line("")
+            raise self._why(event)
+
+    def _why(self, disconnected: Event) -> LiveHandleError:
+        """Return the error that closed the session, else that it has ended."""
+        code, error = disconnected.data.get("code"), self._error
+        if error is not None and code is not None and error.data.get("close_code") == code:
+            return error
+        why = disconnected.data.get("message") or disconnected.data.get("reason")
+        return LiveHandleError("session.ended", f"The session ended before the reply: {why}.")
 
     def _turn_ended(self, event: Event) -> None:
         if event.data.get("turn") == self._others_turn:
@@ -75,6 +96,7 @@ class Reply:
 
     def _show(self, event: Event) -> None:
         if event.topic in {"live.text_delta", "live.output_transcript"}:
+            self._clear()
             print(str(event.data.get("text", "")).translate(_CONTROLS), end="", flush=True)
             self._line_open = True
         elif event.topic == "live.interrupted":
@@ -82,7 +104,8 @@ class Reply:
         elif event.topic == "live.turn_complete":
             self._end_line("")
         elif event.topic == "session.tool_call":
-            calls = json.dumps(event.data.get("function_calls"), ensure_ascii=False)
+            self._clear()
+            calls = as_json(event.data.get("function_calls"))
             print(f"livectl: answer with send_tool_response: {calls}", file=sys.stderr)
 
     def _end_line(self, text: str) -> None:

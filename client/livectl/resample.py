@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from functools import cache
 from operator import mul
 
-_HALF_WIDTH = 16  # zero crossings of the sinc on each side
+_HALF_WIDTH = 24  # zero crossings of the sinc on each side
+_CUT_OFF = 0.93  # of what the lower rate can carry: flat up to 0.85, below -50 dB from 1 on
 _LIMITS = (-32768, 32767)
 
 
@@ -59,7 +60,7 @@ def _rounded(samples: "array[float] | Iterator[float]") -> Iterator[int]:
 @cache
 def _phases(up: int, down: int) -> "list[array[float]]":
     """Return the filter's taps for each of the `up` places between two input samples."""
-    stretch = max(1.0, down / up)  # a lower rate wants a lower cut-off
+    stretch = max(1.0, down / up) / _CUT_OFF  # a lower rate wants a lower cut-off
     half = math.ceil(_HALF_WIDTH * stretch)
     phases = []
     for phase in range(up):
@@ -76,6 +77,5 @@ def _windowed_sinc(x: float) -> float:
         return 1.0
     if abs(x) >= _HALF_WIDTH:
         return 0.0
-    window = 0.42 + 0.5 * math.cos(math.pi * x / _HALF_WIDTH)
-    window += 0.08 * math.cos(2 * math.pi * x / _HALF_WIDTH)  # Blackman
+    window = 0.54 + 0.46 * math.cos(math.pi * x / _HALF_WIDTH)  # Hamming
     return math.sin(math.pi * x) / (math.pi * x) * window

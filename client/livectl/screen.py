@@ -12,6 +12,7 @@ _BARS = " ▁▂▃▄▅▆▇█"
 _PLAIN_BARS = " .:-=+*#@"
 _QUIET_DB, _LOUD_DB = -48.0, -8.0
 _METER_WIDTH = 24
+_HEAD_WIDTH = 19
 
 _COLOURS: Mapping[str, str] = {
     "mic": "36",
@@ -77,8 +78,9 @@ class Screen:
         if not self._moves or self._growing is not None:
             return
         full, empty = self._bars[-1], "·" if self._bars is _BARS else " "
-        filled = round(_share(level_db) * _METER_WIDTH)
-        bar = full * filled + empty * (_METER_WIDTH - filled)
+        width = max(min(_METER_WIDTH, columns(self._out) - _HEAD_WIDTH - 1), 0)
+        filled = round(_share(level_db) * width)
+        bar = full * filled + empty * (width - filled)
         self._write(f"\r{self._head('mic', self._now())}{bar}\033[K")
         self._metered = True
 
@@ -119,6 +121,14 @@ class Screen:
 
     def _painted(self, text: str, colour: str) -> str:
         return f"\033[{colour}m{text}\033[0m" if self._colours else text
+
+
+def columns(out: TextIO) -> int:
+    """Return the width of a terminal; 80 where it does not say."""
+    try:
+        return os.get_terminal_size(out.fileno()).columns or 80
+    except (OSError, ValueError):
+        return 80
 
 
 def _share(level_db: float) -> float:

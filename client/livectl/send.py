@@ -11,20 +11,23 @@ from pathlib import Path
 from typing import TextIO
 
 from livectl import audio as sound
-from livectl.assignments import usage
 from livectl.commands import open_connection
 from livectl.follow import Reply
+from livectl.screen import columns
+from livectl.usage import read_bytes, read_text, usage
 from livehandle.connection import Connection
 
 # Answers that may be under way: pacing does not wait for each.
 _WINDOW = 50
 
+_JPEG_START = b"\xff\xd8\xff"
+
 
 def text(options: Namespace) -> int:
     """Send a typed turn; with `--follow` print the reply."""
-    words = _read_words() if options.text == "-" else options.text
+    words = read_text() if options.text == "-" else options.text
     with open_connection(options) as connection:
-        reply = Reply(connection, as_json=options.json) if options.follow else None
+        reply = Reply(connection, in_json=options.json) if options.follow else None
         connection.call("send_text", text=words)
         if reply is not None:
             reply.finish()
@@ -35,9 +38,12 @@ def audio(options: Namespace) -> int:
     """Send speech at the pace of its samples, then silence; with `--follow` print the replies."""
     source = sound.open_source(options.file)
     total = None if source.seconds is None else source.seconds + options.tail
+    progress = Progress(sys.stderr, total)
     with open_connection(options) as connection:
-        reply = Reply(connection, as_json=options.json, speech=True) if options.follow else None
-        uplink = Uplink(connection, reply, Progress(sys.stderr, total))
+        reply = None
+        if options.follow:
+            reply = Reply(connection, in_json=options.json, speech=True, clear=progress.close)
+        uplink = Uplink(connection, reply, progress)
         chunks = chain(source.chunks, sound.silence(options.tail))
         uplink.send(chunks, options.speed, live=source.seconds is None)
         if reply is not None:
@@ -47,12 +53,13 @@ def audio(options: Namespace) -> int:
 
 def video(options: Namespace) -> int:
     """Send one picture."""
+    shown = "standard input" if options.file == "-" else options.file
     try:
-        picture = (
-            sys.stdin.buffer.read() if options.file == "-" else Path(options.file).read_bytes()
-        )
+        picture = read_bytes() if options.file == "-" else Path(options.file).read_bytes()
     except OSError as error:
-        raise usage(f"Cannot read {options.file}: {error.strerror}.") from error
+        raise usage(f"Cannot read {shown}: {error.strerror}.") from error
+    if not picture.startswith(_JPEG_START):
+        raise usage(f"{shown} is no JPEG picture: convert it, for example with ffmpeg.")
     with open_connection(options) as connection:
         connection.call("send_video", data=base64.b64encode(picture).decode())
     return 0
@@ -62,29 +69,35 @@ class Progress:
     """A bar on a terminal: how much of the audio has been sent, and how loud it is."""
 
     _WIDTH = 30
+    _TEXT_WIDTH = 26
 
     def __init__(self, out: TextIO, seconds: float | None) -> None:
         self._out = out
         self._seconds = seconds
-        self._shown = out.isatty()
+        self._shows = out.isatty()
+        self._shown = False
 
     def show(self, sent_s: float, chunk: bytes) -> None:
         """Draw the bar anew."""
-        if not self._shown:
+        if not self._shows:
             return
+        self._shown = True
         level = f"{sound.level(chunk):4.0f} dB"
         if self._seconds:
-            filled = min(round(sent_s / self._seconds * self._WIDTH), self._WIDTH)
-            bar = "#" * filled + "-" * (self._WIDTH - filled)
+            width = max(min(self._WIDTH, columns(self._out) - self._TEXT_WIDTH), 0)
+            filled = min(round(sent_s / self._seconds * width), width)
+            bar = "#" * filled + "-" * (width - filled)
             self._out.write(f"\r[{bar}] {sent_s:5.1f}/{self._seconds:.1f} s {level} ")
         else:
             self._out.write(f"\r{sent_s:7.1f} s {level} ")
         self._out.flush()
 
     def close(self) -> None:
-        """Leave the bar behind."""
+        """Leave the bar behind, and draw no other."""
         if self._shown:
             self._out.write("\n")
+            self._out.flush()
+        self._shows = self._shown = False
 
 
 class Uplink:
@@ -131,10 +144,3 @@ class Uplink:
                 self._connection.next_event(left)  # none was asked for: this only waits
             else:
                 self._reply.listen(left)
-
-
-def _read_words() -> str:
-    try:
-        return sys.stdin.read().removesuffix("\n")
-    except UnicodeDecodeError as error:
-        raise usage(f"What is to be sent is no text: {error}.") from error

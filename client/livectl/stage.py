@@ -82,6 +82,8 @@ class Stage:
         self.screen = screen
         self.phase: object = None
         """The phase that was told last."""
+        self.kept = b""
+        """The reply that is to be heard afterwards: PCM, as of `reply`."""
         self._seen: list[Event] = []
         self._speech: list[bytes] = []
         self._levels: list[float] = []

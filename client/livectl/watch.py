@@ -1,11 +1,10 @@
 """`events` and `subscribe`: what happens, one line each."""
 
-import json
 import sys
 from argparse import Namespace
 from collections.abc import Mapping
 
-from livectl.commands import open_connection, rows, table
+from livectl.commands import as_json, open_connection, plain, rows, table
 from livehandle.connection import Connection, Event
 
 
@@ -59,16 +58,10 @@ def line(event: Event) -> str:
     if isinstance(data.get("data"), str) and event.topic.endswith((".audio", "_data", ".media")):
         data["data"] = f"({len(str(data['data'])) * 3 // 4} bytes)"
     if data.keys() <= {"text", "is_final"} and "text" in data:
-        told = json.dumps(data["text"], ensure_ascii=False)
+        told = as_json(data["text"])
     else:
-        told = " ".join(f"{key}={_short(value)}" for key, value in data.items())
+        told = " ".join(f"{key}={plain(value)}" for key, value in data.items())
     return f"{event.cursor:<16} {event.topic:<28} {told}".rstrip()
-
-
-def _short(value: object) -> str:
-    if isinstance(value, str) and value.isprintable():
-        return value
-    return json.dumps(value, ensure_ascii=False)
 
 
 def _watch(options: Namespace, method: str) -> int:
@@ -81,20 +74,19 @@ def _watch(options: Namespace, method: str) -> int:
         given["snapshot"] = True
     with open_connection(options) as connection:
         subscription = Subscription(connection, method, given)
-        _begin(subscription.answer, as_json=options.json)
+        _begin(subscription.answer, in_json=options.json)
         while True:
             event = subscription.next()
             if event is None:
                 continue
-            text = json.dumps(event.params, ensure_ascii=False) if options.json else line(event)
+            text = as_json(event.params) if options.json else line(event)
             print(text, flush=True)
             if event.topic == "daemon.bye":
                 return 0
 
 
-def _begin(answer: Mapping[str, object], *, as_json: bool) -> None:
+def _begin(answer: Mapping[str, object], *, in_json: bool) -> None:
     """Print what a subscription began with, where it is more than its name."""
     if "snapshot" not in answer and "reset" not in answer:
         return
-    text = json.dumps(answer, ensure_ascii=False) if as_json else table(rows(answer))
-    print(text, flush=True)
+    print(as_json(answer) if in_json else table(rows(answer)), flush=True)

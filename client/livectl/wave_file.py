@@ -15,6 +15,8 @@ _FORMAT = Struct("<HHIIHH")
 _PCM, _FLOAT, _EXTENSIBLE = 1, 3, 0xFFFE
 _SUBFORMAT_AT = 24
 _RATES = range(4_000, 384_001)
+_MOST = 2**32 - 1
+_MOST_FORMAT = 65_536  # bytes of what says what the samples are
 _WIDTHS = {_PCM: {1, 2, 3, 4}, _FLOAT: {4, 8}}
 _READS_PER_SECOND = 50  # as live as a recorder that writes to a pipe
 
@@ -34,12 +36,12 @@ class WaveFormat(NamedTuple):
     channels: int
     rate: int
     data_bytes: int
-    """Of all samples, as the file claims; a recorder that writes to a pipe claims anything."""
+    """Most that all samples take: a recorder that writes to a pipe claims the largest number."""
 
     @property
-    def seconds(self) -> float:
-        """How long it takes to play."""
-        return self.data_bytes / (self.width * self.channels * self.rate)
+    def bytes_per_second(self) -> int:
+        """How much of it a second is."""
+        return self.width * self.channels * self.rate
 
 
 def is_wave(head: bytes) -> bool:
@@ -55,10 +57,12 @@ def read_format(stream: IO[bytes]) -> WaveFormat:
         if name == b"data":
             if found is None:
                 raise BadWaveError("its samples come before what they are")
-            return WaveFormat(*found, data_bytes=size)
-        body = _exactly(stream, size + size % 2)
-        if name == b"fmt ":
-            found = _format(body)
+            # Zero is what some recorders write until they know better.
+            return WaveFormat(*found, data_bytes=size or _MOST)
+        if name == b"fmt " and size <= _MOST_FORMAT:
+            found = _format(_exactly(stream, size + size % 2))
+        else:
+            _skip(stream, size + size % 2)
 
 
 def read_mono(stream: IO[bytes], form: WaveFormat) -> Iterator["array[float]"]:
@@ -85,6 +89,11 @@ def _exactly(stream: IO[bytes], size: int) -> bytes:
     return data
 
 
+def _skip(stream: IO[bytes], size: int) -> None:
+    while size > 0:
+        size -= len(_exactly(stream, min(size, _MOST_FORMAT)))
+
+
 def _format(body: bytes) -> tuple[bool, int, int, int]:
     try:
         kind, channels, rate, _, block, _ = _FORMAT.unpack_from(body)
@@ -93,7 +102,7 @@ def _format(body: bytes) -> tuple[bool, int, int, int]:
     except error as cut:
         raise BadWaveError("it does not say what its samples are") from cut
     if kind not in _WIDTHS:
-        raise BadWaveError(f"it is compressed (format {kind}): convert it to PCM")
+        raise BadWaveError(f"it is compressed (format {kind}), convert it to PCM")
     if not channels or block // channels not in _WIDTHS[kind]:
         raise BadWaveError(f"it has {channels} channels in frames of {block} bytes")
     if rate not in _RATES:

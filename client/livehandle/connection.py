@@ -141,14 +141,16 @@ class Connection:
         return self._events.popleft()
 
     def events(self) -> Iterator[Event]:
-        """Yield events as they come, until the caller stops.
+        """Yield events as they come, to the daemon's last one.
 
-        Raises `daemon.unreachable` when the daemon has gone.
+        Raises `daemon.unreachable` if the daemon is gone without that `daemon.bye`.
         """
         while True:
             event = self.next_event()
             if event is not None:
                 yield event
+                if event.topic == "daemon.bye":
+                    return
 
     def _write(self, message: Mapping[str, object]) -> None:
         rest = memoryview(json.dumps(message, separators=(",", ":")).encode() + b"\n")

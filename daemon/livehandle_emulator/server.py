@@ -31,7 +31,7 @@ _log = logging.getLogger(__name__)
 _library_log = logging.getLogger(f"{__name__}.websockets")
 _library_log.setLevel(logging.WARNING)
 # Some versions of the library log a traceback for whoever connects and is no WebSocket client.
-_log.addFilter(lambda record: record.msg != "opening handshake failed")
+_library_log.addFilter(lambda record: record.msg != "opening handshake failed")
 
 
 async def serve(

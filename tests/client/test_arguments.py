@@ -1,12 +1,14 @@
 """The command line of livectl."""
 
 import argparse
+import re
 from importlib import import_module
 
 import pytest
 
-from livectl.arguments import COMMANDS, parse
+from livectl.arguments import COMMANDS, WITH_VALUE, parse
 from livehandle_proto import __version__
+from livehandle_proto.errors import LiveHandleError
 
 
 def options(line: str) -> argparse.Namespace:
@@ -26,6 +28,10 @@ def options(line: str) -> argparse.Namespace:
         ("send-text phase", {"text": "phase", "follow": False}),
         ("send-text - --follow", {"text": "-", "follow": True}),
         ("send-text -- -5", {"text": "-5"}),
+        ("send-text -5", {"text": "-5"}),
+        ("send-text -hello --follow", {"text": "-hello", "follow": True}),
+        ("send-text --follow -- --hello", {"text": "--hello", "follow": True}),
+        ("send-text --json Hi --follow", {"text": "Hi", "follow": True, "json": True}),
         ("send-audio a.wav", {"file": "a.wav", "speed": 1.0, "tail": 1.5, "follow": False}),
         ("send-audio - --speed 0 --tail 0.2", {"file": "-", "speed": 0.0, "tail": 0.2}),
         ("events", {"topics": [], "since": None, "snapshot": False}),
@@ -35,6 +41,9 @@ def options(line: str) -> argparse.Namespace:
         ("connect --json session.model=x", {"config": ["session.model=x"], "json": True}),
         ("done --timeout 1.5", {"timeout": 1.5}),
         ("done", {"timeout": None}),
+        ("call m --json a=1 --socket s b=2", {"method": "m", "params": ["a=1", "b=2"]}),
+        ("call m a=-1 -", {"params": ["a=-1", "-"]}),
+        ("events live.a --json live.b", {"topics": ["live.a", "live.b"], "json": True}),
         ("call daemon.ping", {"method": "daemon.ping", "params": []}),
         ("call send-text text=Hi", {"method": "send-text", "params": ["text=Hi"]}),
         ("demo --output a.wav", {"output": "a.wav"}),
@@ -48,34 +57,39 @@ def test_a_line_is_options(line: str, expected: dict[str, object]) -> None:
 @pytest.mark.parametrize(
     ("line", "why"),
     [
-        ("", "name a command"),
-        ("--json", "name a command"),
-        ("phse", "no command 'phse', did you mean phase?"),
+        ("", "No command is given: see livectl --help"),
+        ("--json", "No command is given"),
+        ("phse", "There is no command 'phse': did you mean phase?"),
         ("send_text Hi", "did you mean send-text?"),
         ("Events", "did you mean events?"),
-        ("dance", "no command 'dance'; see livectl --help"),
-        ("--sock a phase", "--sock"),
+        ("dance", "There is no command 'dance': livectl --help lists"),
+        ("--sock a phase", "There is no option --sock here: see livectl --help"),
+        ("--sokcet a phase", "did you mean --socket?"),
+        ("--sockets=a phase", "There is no option --sockets here: did you mean --socket?"),
+        ("phase --jsn", "There is no option --jsn here: did you mean --json?"),
+        ("send-text Hi --folow", "did you mean --follow?"),
+        ("phase --follow", "There is no option --follow here: see livectl phase --help"),
         ("--socket", "expected one argument"),
-        ("phase now", "unrecognized arguments: now"),
+        ("phase --socket", "expected one argument"),
+        ("phase now", "Unrecognized arguments: now: see livectl phase --help"),
+        ("phase -x", "Unrecognized arguments: -x"),
         ("send-text", "TEXT"),
-        ("send-audio a --speed fast", "fast is not a number from 0 to 1000"),
+        ("send-text Hello there", "Unrecognized arguments: there"),
+        ("send-audio a --speed fast", "'fast' is not a number from 0 to 1000"),
         ("send-audio a --speed -1", "--speed"),
-        ("send-audio a --tail nan", "nan is not a length of time in seconds"),
-        ("done --timeout=-1", "-1 is not a length of time in seconds"),
-        ("send-audio a --foll", "--foll"),
+        ("send-audio a --tail nan", "'nan' is not a length of time in seconds"),
+        ("done --timeout=-1", "'-1' is not a length of time in seconds"),
     ],
 )
-def test_wrong_usage_exits_3_in_one_line(
+def test_wrong_usage_says_what_is_wrong_and_what_was_meant(
     line: str, why: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(SystemExit) as exited:
+    with pytest.raises(LiveHandleError) as refused:
         options(line)
+    assert refused.value.name == "client.usage"
+    assert why in refused.value.message
     told = capsys.readouterr()
-    assert exited.value.code == 3
-    assert why in told.err
-    assert told.err.startswith("livectl: ")
-    assert told.err.count("\n") == 1
-    assert told.out == ""
+    assert (told.out, told.err) == ("", "")
 
 
 @pytest.mark.parametrize("line", ["--help", *(f"{name} --help" for name in COMMANDS)])
@@ -100,6 +114,13 @@ def test_the_version_is_that_of_the_project(capsys: pytest.CaptureFixture[str]) 
         options("--version")
     assert exited.value.code == 0
     assert capsys.readouterr().out == f"livectl {__version__}\n"
+
+
+def test_every_option_with_a_value_is_known_as_such(capsys: pytest.CaptureFixture[str]) -> None:
+    for line in ("--help", *(f"{name} --help" for name in COMMANDS)):
+        with pytest.raises(SystemExit):
+            options(line)
+    assert set(re.findall(r"(--[a-z]+) [A-Z]", capsys.readouterr().out)) == WITH_VALUE
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -42,6 +42,9 @@ def test_words_are_a_tree(words: list[str], expected: dict[str, object]) -> None
         ('"1"', "1"),
         ("[1, 2]", [1, 2]),
         ("{", "{"),
+        ("NaN", "NaN"),
+        ("-Infinity", "-Infinity"),
+        ("[" * 100_000, "[" * 100_000),
         ("gemini-3.8-live", "gemini-3.8-live"),
         ("", ""),
     ],
@@ -65,7 +68,7 @@ def test_a_value_is_json_or_else_text(text: str, expected: object) -> None:
 def test_words_that_are_no_tree_are_wrong_usage(words: list[str], why: str) -> None:
     with pytest.raises(LiveHandleError, match=why) as refused:
         tree(words)
-    assert refused.value.name == "usage"
+    assert refused.value.name == "client.usage"
 
 
 @pytest.mark.parametrize(
@@ -82,15 +85,15 @@ def test_parameters_are_json_or_words(words: list[str], expected: object) -> Non
 
 
 def test_parameters_may_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sys.stdin", io.StringIO('{"text": "Hi"}\n'))
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b'{"text": "Hi"}\n')))
     assert params(["-"]) == {"text": "Hi"}
 
 
-@pytest.mark.parametrize("word", ["{", '{"a" 1}', "[1"])
+@pytest.mark.parametrize("word", ["{", '{"a" 1}', "[1", '{"a": NaN}', "[" * 100_000])
 def test_parameters_that_are_no_json_are_wrong_usage(word: str) -> None:
     with pytest.raises(LiveHandleError, match="not JSON") as refused:
         params([word])
-    assert refused.value.name == "usage"
+    assert refused.value.name == "client.usage"
 
 
 @given(

@@ -1,9 +1,10 @@
 """Files and pipes to chunks of 16 kHz PCM, and when each is due."""
 
-import io
+import os
 from array import array
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -23,8 +24,15 @@ def file(tmp_path: Path) -> Path:
     return tmp_path / "a.wav"
 
 
-def stdin(monkeypatch: pytest.MonkeyPatch, data: bytes) -> None:
-    monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=io.BytesIO(data)))
+@contextmanager
+def stdin(data: bytes) -> Iterator[None]:
+    """Let standard input be a pipe with these bytes in it, which must be few."""
+    reading, writing = os.pipe()
+    os.write(writing, data)
+    os.close(writing)
+    with pytest.MonkeyPatch.context() as monkeypatch, os.fdopen(reading) as pipe:
+        monkeypatch.setattr("sys.stdin", pipe)
+        yield
 
 
 @pytest.mark.parametrize("rate", [8_000, 16_000, 22_050, 44_100, 48_000])
@@ -51,10 +59,9 @@ def test_pcm_of_the_right_kind_is_passed_as_it_is(file: Path) -> None:
     assert b"".join(open_source(str(file)).chunks) == data
 
 
-@given(data=st.binary(max_size=3 * CHUNK_BYTES))
+@given(data=st.binary(min_size=2, max_size=3 * CHUNK_BYTES))
 def test_standard_input_that_is_no_wav_is_raw_pcm(data: bytes) -> None:
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        stdin(monkeypatch, data)
+    with stdin(data):
         source = open_source("-")
         chunks = list(source.chunks)
     assert source.seconds is None
@@ -62,12 +69,53 @@ def test_standard_input_that_is_no_wav_is_raw_pcm(data: bytes) -> None:
     assert all(len(piece) == CHUNK_BYTES for piece in chunks[:-1])
 
 
-def test_standard_input_may_be_wav_of_unknown_length(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("claimed", [0, 0x7FFFF000, 0xFFFFFFFF])
+def test_standard_input_may_be_wav_of_unknown_length(claimed: int) -> None:
     data = encoded(tone(440, 16_000, 0.1), 2)
-    stdin(monkeypatch, riff(form(16_000, 1, 2), chunk(b"data", data, 0xFFFFFFFF)))
-    source = open_source("-")
-    assert source.seconds is None
+    with stdin(riff(form(16_000, 1, 2), chunk(b"data", data, claimed))):
+        source = open_source("-")
+        assert source.seconds is None
+        assert b"".join(source.chunks) == data
+
+
+@pytest.mark.parametrize("claimed", [None, 0, 0xFFFFFFFF])
+def test_the_length_of_a_file_is_what_is_there(
+    file: Path, claimed: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = encoded(tone(440, 16_000, 0.1), 2)
+    file.write_bytes(riff(form(16_000, 1, 2), chunk(b"data", data, claimed)))
+    source = open_source(str(file))
+    assert source.seconds == pytest.approx(0.1)
     assert b"".join(source.chunks) == data
+    with file.open() as redirected:
+        monkeypatch.setattr("sys.stdin", redirected)
+        assert open_source("-").seconds == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize("data", [b"", b"\0", wave([], 16_000)])
+def test_nothing_to_hear_is_wrong_usage(data: bytes) -> None:
+    with stdin(data), pytest.raises(LiveHandleError, match="standard input: it has no audio"):
+        open_source("-")
+
+
+def test_a_file_without_a_sample_is_wrong_usage(file: Path) -> None:
+    file.write_bytes(wave([], 16_000))
+    with pytest.raises(LiveHandleError, match="it has no audio, not one whole sample"):
+        open_source(str(file))
+
+
+def test_a_pipe_is_heard_as_it_comes() -> None:
+    """A recorder's first chunk is there before its second."""
+    reading, writing = os.pipe()
+    with pytest.MonkeyPatch.context() as monkeypatch, os.fdopen(reading) as pipe:
+        monkeypatch.setattr("sys.stdin", pipe)
+        os.write(writing, bytes(CHUNK_BYTES))
+        chunks = open_source("-").chunks
+        assert next(chunks) == bytes(CHUNK_BYTES)
+        os.write(writing, b"\1" * CHUNK_BYTES)
+        assert next(chunks) == b"\1" * CHUNK_BYTES
+        os.close(writing)
+        assert list(chunks) == []
 
 
 @pytest.mark.parametrize(
@@ -75,7 +123,7 @@ def test_standard_input_may_be_wav_of_unknown_length(monkeypatch: pytest.MonkeyP
     [
         (None, "No such file"),
         (b"", "is no WAV file"),
-        (b"ID3 this is music", "is no WAV file: convert it"),
+        (b"ID3 this is music", "is no WAV file, convert it"),
         (riff(form(16_000, 1, 1, 7)), "compressed"),
     ],
 )
@@ -84,7 +132,7 @@ def test_what_is_no_audio_is_wrong_usage(file: Path, content: bytes | None, why:
         file.write_bytes(content)
     with pytest.raises(LiveHandleError, match=why) as refused:
         open_source(str(file))
-    assert refused.value.name == "usage"
+    assert refused.value.name == "client.usage"
 
 
 def test_a_directory_is_wrong_usage(tmp_path: Path) -> None:

@@ -1,11 +1,12 @@
 """The commands that call one method."""
 
+import io
 import json
 
 import pytest
 
 from livectl.__main__ import main
-from livectl.commands import rows, table
+from livectl.commands import as_json, rows, table
 from support.scripted_daemon import Reply, ScriptedDaemon, failure, result, scripted_daemon
 
 SESSION = {
@@ -63,8 +64,11 @@ def test_a_command_calls_its_method_and_prints_the_result(
         assert run(daemon, *words, "--json") == 0
     assert daemon.sent(method) == [params]
     told = capsys.readouterr()
-    assert told.out.count("\n") == 1
-    assert json.loads(told.out) == answer
+    if answer is None and words[0] != "call":  # null is no object to print
+        assert told.out == ""
+    else:
+        assert told.out.count("\n") == 1
+        assert json.loads(told.out) == answer
     assert told.err == ""
 
 
@@ -115,6 +119,7 @@ def test_wrong_words_are_told_before_anything_is_called(
         ({"a": {"b": {"c": True}}}, [("a.b.c", "true")]),
         ({"a": {}, "b": []}, [("a", "{}"), ("b", "[]")]),
         ({"a": ["é"]}, [("a", '["é"]')]),
+        ({"a": "x\x1b[2J\n"}, [("a", '"x\\u001b[2J\\n"')]),
     ],
 )
 def test_a_result_is_rows_of_dotted_names(
@@ -126,3 +131,14 @@ def test_a_result_is_rows_of_dotted_names(
 def test_rows_are_aligned() -> None:
     assert table([("a", "1"), ("long", "2")], indent="> ") == "> a     1\n> long  2"
     assert table([]) == ""
+
+
+@pytest.mark.parametrize(
+    ("encoding", "shown"),
+    [("utf-8", '{"a": "é"}'), ("UTF-16", '{"a": "é"}'), ("latin-1", '{"a": "\\u00e9"}')],
+)
+def test_json_is_whole_whatever_the_terminal_can_show(
+    encoding: str, shown: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(io.BytesIO(), encoding=encoding))
+    assert as_json({"a": "é"}) == shown

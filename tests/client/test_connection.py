@@ -85,6 +85,13 @@ def test_an_event_shows_every_field_and_the_whole() -> None:
     assert "live.text_delta" in repr(seen)
 
 
+def test_the_events_end_with_the_daemons_last() -> None:
+    told = (event("live.vad_start", 1), event("daemon.bye", 2))
+    with scripted_daemon({"events": result({}, *told)}) as daemon, client(daemon) as live:
+        live.call("events")
+        assert [seen.topic for seen in live.events()] == ["live.vad_start", "daemon.bye"]
+
+
 def test_an_event_without_its_fields_does_no_harm(
     pair: tuple[Connection, socket.socket],
 ) -> None:

@@ -17,7 +17,7 @@ USER = {"phase": "user_speaking", "current_turn": 4}
 def followed(
     *events: bytes,
     session: dict[str, object] | None = None,
-    as_json: bool = False,
+    in_json: bool = False,
     speech: bool = False,
 ) -> None:
     """Follow a reply to its end; nothing may be left over but an event `left`."""
@@ -29,7 +29,7 @@ def followed(
         scripted_daemon(script) as daemon,
         Connection.open(str(daemon.path), answer_timeout=10) as connection,
     ):
-        Reply(connection, as_json=as_json, speech=speech).finish()
+        Reply(connection, in_json=in_json, speech=speech).finish()
         rest = connection.next_event(10)
         assert rest is not None
         assert rest.topic == "left"
@@ -93,14 +93,14 @@ def test_speech_after_a_reply_awaits_another(again: str) -> None:
         scripted_daemon(script) as daemon,
         Connection.open(str(daemon.path), answer_timeout=10) as connection,
     ):
-        reply = Reply(connection, as_json=False, speech=True)
+        reply = Reply(connection, in_json=False, speech=True)
         assert all(reply.listen(10) for _ in range(3))  # while the speech is still being sent
         reply.finish()
         assert connection.next_event(0) is None
 
 
 def test_with_json_each_event_is_the_object_that_came(capsys: pytest.CaptureFixture[str]) -> None:
-    followed(said("Hi"), ended(0), as_json=True)
+    followed(said("Hi"), ended(0), in_json=True)
     lines = [json.loads(row) for row in capsys.readouterr().out.splitlines()]
     assert [row["topic"] for row in lines] == ["live.output_transcript", "live.turn_complete"]
 
@@ -123,6 +123,45 @@ def test_a_session_that_ends_has_no_reply(data: dict[str, object], why: str) -> 
     assert refused.value.name == "session.ended"
 
 
+@pytest.mark.parametrize(
+    ("error", "code", "raised"),
+    [
+        ({"name": "upstream.quota", "close_code": 1011}, 1011, "upstream.quota"),
+        ({"name": "auth.rejected", "close_code": 1008}, 1008, "auth.rejected"),
+        ({"name": "upstream.bad_message"}, 1000, "session.ended"),
+        ({"name": "upstream.bad_message"}, None, "session.ended"),
+        ({"name": "upstream.quota", "close_code": 1011}, 1000, "session.ended"),
+    ],
+)
+def test_the_error_that_closed_the_session_is_the_one_that_is_raised(
+    error: dict[str, object],
+    code: int | None,
+    raised: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    told = event("live.error", 1, code=1301, message="Wait.", data=error)
+    over = event("live.disconnected", 2, reason="closed", code=code, message="Quota.")
+    with pytest.raises(LiveHandleError) as refused:
+        followed(said("Hel"), told, over)
+    assert refused.value.name == raised
+    assert capsys.readouterr().out == "Hel\n"  # whoever prints next begins a line
+
+
+def test_room_is_made_before_anything_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    script = {"session": result(IDLE), "events": result({}, said("Hi"), ended(0))}
+    cleared: list[str] = []
+    with (
+        scripted_daemon(script) as daemon,
+        Connection.open(str(daemon.path), answer_timeout=10) as connection,
+    ):
+        reply = Reply(
+            connection, in_json=False, clear=lambda: cleared.append(capsys.readouterr().out)
+        )
+        reply.finish()
+    assert cleared == [""]
+    assert capsys.readouterr().out == "Hi\n"
+
+
 def test_a_model_that_says_nothing_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(follow, "_SILENCE_S", 0.01)
     script = {"session": result(IDLE), "events": result({})}
@@ -131,5 +170,5 @@ def test_a_model_that_says_nothing_is_given_up(monkeypatch: pytest.MonkeyPatch) 
         Connection.open(str(daemon.path), answer_timeout=10) as connection,
         pytest.raises(LiveHandleError) as refused,
     ):
-        Reply(connection, as_json=False).finish()
+        Reply(connection, in_json=False).finish()
     assert refused.value.name == "session.timeout"

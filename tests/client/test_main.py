@@ -12,13 +12,14 @@ import pytest
 from livectl.__main__ import exit_code, main
 from livehandle_proto.errors import ERRORS
 from support.daemon import environment
-from support.scripted_daemon import ScriptedDaemon, event, failure, lines, result, scripted_daemon
+from support.livectl import Running, livectl
+from support.scripted_daemon import event, failure, lines, result, scripted_daemon
 
 _S = 30.0
 
 EXIT_CODES = [
     ("daemon.unreachable", 2),
-    ("usage", 3),
+    ("client.usage", 3),
     ("auth.missing_key", 4),
     ("auth.rejected", 4),
     ("upstream.rejected", 5),
@@ -31,34 +32,6 @@ EXIT_CODES = [
 ]
 
 
-def livectl(
-    daemon: ScriptedDaemon | None, *arguments: str, **given: str
-) -> subprocess.CompletedProcess[str]:
-    """Run livectl to its end."""
-    directory = Path(daemon.path.parent if daemon else "/nonexistent")
-    socket = str(daemon.path) if daemon else "/nonexistent/s"
-    return subprocess.run(
-        [sys.executable, "-m", "livectl", "--socket", socket, *arguments],
-        env=environment(directory, given),
-        capture_output=True,
-        text=True,
-        timeout=_S,
-        stdin=subprocess.DEVNULL,
-        check=False,
-    )
-
-
-def started(daemon: ScriptedDaemon, *arguments: str) -> subprocess.Popen[str]:
-    """Start livectl."""
-    return subprocess.Popen(
-        [sys.executable, "-m", "livectl", "--socket", str(daemon.path), *arguments],
-        env=environment(daemon.path.parent),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
 @pytest.mark.parametrize(("name", "code"), EXIT_CODES)
 def test_an_error_has_its_exit_code(name: str, code: int) -> None:
     assert exit_code(name) == code
@@ -66,7 +39,7 @@ def test_an_error_has_its_exit_code(name: str, code: int) -> None:
 
 @pytest.mark.parametrize("name", ERRORS)
 def test_no_error_is_a_success(name: str) -> None:
-    assert exit_code(name) in {1, 2, 4, 5, 6}
+    assert exit_code(name) in {1, 2, 3, 4, 5, 6}
 
 
 @pytest.mark.parametrize(("name", "code"), EXIT_CODES)
@@ -90,56 +63,128 @@ def test_with_json_an_error_is_an_object(capsys: pytest.CaptureFixture[str]) -> 
 
 def test_a_process_prints_data_alone_on_stdout() -> None:
     with scripted_daemon({"phase": result({"phase": "active"})}) as daemon:
-        done = livectl(daemon, "phase")
-    assert (done.returncode, done.stdout, done.stderr) == (0, "active\n", "")
+        assert livectl(daemon.path, "phase") == (0, "active\n", "")
 
 
 def test_without_a_daemon_the_exit_code_is_2() -> None:
-    done = livectl(None, "phase")
-    assert done.returncode == 2
-    assert "livehandled --emulator" in done.stderr
-    assert done.stdout == ""
+    done = livectl(Path("/nonexistent/s"), "phase")
+    assert (done.code, done.out) == (2, "")
+    assert "livehandled --emulator" in done.err
 
 
 def test_an_instance_that_cannot_be_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--instance", "a/b", "phase"]) == 3
-    assert "[usage]" in capsys.readouterr().err
+    assert "[client.usage]" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "as_json"),
+    [
+        (["--json", "phse"], True),
+        (["phase", "--jsn", "--json"], True),
+        (["send-text", "--json", "--", "Hi", "--json"], True),
+        (["send-text", "--", "Hi", "--json"], False),
+        (["phse"], False),
+    ],
+)
+def test_wrong_usage_is_told_like_any_error(
+    words: list[str], as_json: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(words) == 3
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert told.err.count("\n") == 1
+    if as_json:
+        assert json.loads(told.err)["error"]["data"]["name"] == "client.usage"
+        assert json.loads(told.err)["error"]["code"] == ERRORS["client.usage"].code
+    else:
+        assert told.err.startswith("livectl: ")
+        assert told.err.endswith(" [client.usage]\n")
 
 
 def test_ctrl_c_exits_130_without_a_word() -> None:
     with scripted_daemon({"events": result({}, event("live.turn_complete", turn=0))}) as daemon:
-        process = started(daemon, "events")
-        assert process.stdout is not None
-        assert "live.turn_complete" in process.stdout.readline()
-        process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=_S)
-    assert (process.returncode, out, err) == (130, "", "")
+        running = Running(daemon.path, "events")
+        running.read_until("turn=0\n")
+        assert running.signal(signal.SIGINT) == (130, "", "")
+
+
+def test_ctrl_c_is_heeded_while_the_command_is_imported(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(_words: list[str]) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("livectl.arguments.parse", interrupt)
+    assert main(["phase"]) == 130
 
 
 def test_a_reader_that_has_seen_enough_ends_it_quietly() -> None:
     many = [event("live.text_delta", n, text="x" * 100) for n in range(2000)]
     with scripted_daemon({"events": result({}, *many)}) as daemon:
-        process = started(daemon, "events", "--json")
-        assert process.stdout is not None
-        process.stdout.readline()
-        process.stdout.close()
-        process.stdout = None
-        _, err = process.communicate(timeout=_S)
-    assert (process.returncode, err) == (0, "")
+        running = Running(daemon.path, "events", "--json")
+        running.read_until("\n")
+        assert running.process.stdout is not None
+        running.process.stdout.close()
+        running.process.stdout = None
+        done = running.end()
+    assert (done.code, done.err) == (0, "")
 
 
-def test_a_terminal_that_lacks_a_letter_is_no_reason_to_stop() -> None:
+@pytest.mark.parametrize(
+    ("redirection", "code", "told"),
+    [
+        (">/dev/full", 1, "livectl: Reading or writing failed: No space left on device.\n"),
+        (">&-", 0, ""),
+        ("<&-", 0, ""),
+    ],
+)
+def test_a_redirection_that_fails_is_told_without_a_traceback(
+    redirection: str, code: int, told: str
+) -> None:
+    command = f'"$0" -m livectl --socket "$1" phase {redirection}'
+    with scripted_daemon({"phase": result({"phase": "active"})}) as daemon:
+        done = subprocess.run(
+            ["sh", "-c", command, sys.executable, str(daemon.path)],
+            env=environment(daemon.path.parent),
+            capture_output=True,
+            text=True,
+            timeout=_S,
+            check=False,
+        )
+    assert (done.returncode, done.stderr) == (code, told)
+
+
+@pytest.mark.parametrize("words", [["send-text", "-"], ["call", "phase", "-"]])
+def test_a_closed_input_has_nothing_to_read(words: list[str]) -> None:
+    command = '"$0" -m livectl "$@" <&-'
+    done = subprocess.run(
+        ["sh", "-c", command, sys.executable, *words],
+        capture_output=True,
+        text=True,
+        timeout=_S,
+        check=False,
+    )
+    assert done.returncode == 3
+    assert "standard input is closed" in done.stderr
+
+
+ASCII = {"PYTHONIOENCODING": "ascii"}
+LATIN = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+
+
+@pytest.mark.parametrize("environ", [ASCII, LATIN])
+def test_a_terminal_that_lacks_a_letter_is_no_reason_to_stop(environ: dict[str, str]) -> None:
     with scripted_daemon({"phase": result({"phase": "✓\ud800"})}) as daemon:
-        done = livectl(daemon, "phase", PYTHONIOENCODING="ascii")
-    assert (done.returncode, done.stdout) == (0, "??\n")
+        assert livectl(daemon.path, "phase", environ=environ) == (0, "??\n", "")
+        code, out, err = livectl(daemon.path, "phase", "--json", environ=environ)
+    assert (code, json.loads(out), err) == (0, {"phase": "✓\ud800"}, "")  # nothing is lost
 
 
 def test_what_is_no_daemon_is_told_without_a_traceback() -> None:
     with scripted_daemon({"phase": lines(b"220 mail ready\n")}) as daemon:
-        done = livectl(daemon, "phase")
-    assert done.returncode == 2
-    assert "is not livehandled" in done.stderr
-    assert "Traceback" not in done.stderr
+        done = livectl(daemon.path, "phase")
+    assert done.code == 2
+    assert "is not livehandled" in done.err
+    assert "Traceback" not in done.err
 
 
 def test_asking_for_the_phase_imports_little() -> None:

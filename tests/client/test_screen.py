@@ -1,12 +1,16 @@
 """What the demo shows, on a terminal and elsewhere."""
 
+import fcntl
 import io
 import json
+import os
 import re
+import struct
+import termios
 
 import pytest
 
-from livectl.screen import Screen
+from livectl.screen import Screen, columns
 
 
 class Out(io.StringIO):
@@ -106,6 +110,25 @@ def test_with_json_each_line_is_an_object() -> None:
         {"at_s": 0.0, "kind": "mic", "text": " ▄█"},
         {"telemetry": {"turns": 1, "by": {"voice": 2}}},
     ]
+
+
+def test_the_meter_fits_a_narrow_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("livectl.screen.columns", lambda _out: 30)
+    out = Out(tty=True)
+    Screen(out).meter(0.0)
+    shown = re.sub(r"\x1b\[[0-9;]*[mK]", "", out.getvalue().removeprefix("\r"))
+    assert shown == "    0.00 s  mic    " + "█" * 10
+    assert len(shown) < 30
+
+
+def test_a_terminal_says_how_wide_it_is() -> None:
+    ours, theirs = os.openpty()
+    with os.fdopen(ours, "w") as screen, os.fdopen(theirs, "w"):
+        fcntl.ioctl(ours, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 33, 0, 0))
+        assert columns(screen) == 33
+        fcntl.ioctl(ours, termios.TIOCSWINSZ, bytes(8))
+        assert columns(screen) == 80
+    assert columns(io.StringIO()) == 80
 
 
 @pytest.mark.parametrize(

@@ -103,13 +103,29 @@ def test_a_picture_is_sent_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert daemon.sent("send_video") == [{"data": base64.b64encode(picture).decode()}] * 2
 
 
+@pytest.mark.parametrize("name", ["a.png", "-"])
+def test_what_is_no_jpeg_is_wrong_usage(
+    name: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "a.png").write_bytes(b"\x89PNG")
+    stdin(monkeypatch, b"\x89PNG")
+    monkeypatch.chdir(tmp_path)
+    with scripted_daemon({}) as daemon:
+        assert run(daemon, "send-video", name) == 3
+    shown = "standard input" if name == "-" else name
+    assert capsys.readouterr().err.startswith(f"livectl: {shown} is no JPEG picture")
+
+
 @pytest.mark.parametrize("command", ["send-video", "send-audio"])
 def test_a_file_that_is_not_there_is_wrong_usage(
     command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with scripted_daemon({}) as daemon:
         assert run(daemon, command, str(tmp_path / "a")) == 3
-    assert "No such file or directory. [usage]" in capsys.readouterr().err
+    assert "No such file or directory. [client.usage]" in capsys.readouterr().err
 
 
 def test_audio_is_sent_in_chunks_with_a_tail_of_silence(tmp_path: Path) -> None:
@@ -128,8 +144,7 @@ def test_every_answer_is_awaited(chunks: int) -> None:
     """An error of the last chunk is told, wherever the window of answers stands."""
     replies = [result(None)] * (chunks - 1) + [failure("session.queue_full", "Slower.")]
     with scripted_daemon({"send_audio": in_turn(*replies)}) as daemon:
-        seconds = str(chunks * 0.02)
-        assert run(daemon, *_silence(daemon.path.parent, seconds)) == 1
+        assert run(daemon, *_silence(daemon.path.parent, chunks)) == 1
     assert len(daemon.sent("send_audio")) == chunks
 
 
@@ -137,7 +152,7 @@ def test_an_error_of_the_first_chunk_ends_it_at_once(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with scripted_daemon({"send_audio": failure("auth.missing_key", "Set a key.")}) as daemon:
-        assert run(daemon, *_silence(tmp_path, "10")) == 4
+        assert run(daemon, *_silence(tmp_path, 500)) == 4
     assert len(daemon.requests) == 1
     assert capsys.readouterr().err == "livectl: Set a key. [auth.missing_key]\n"
 
@@ -226,6 +241,23 @@ def test_a_terminal_sees_how_far_it_is(seconds: float | None, shown: str) -> Non
     assert out.getvalue() == shown
 
 
+def test_a_bar_fits_a_narrow_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(send, "columns", lambda _out: 40)
+    out = Terminal()
+    send.Progress(out, 2.0).show(1.0, bytes(CHUNK_BYTES))
+    assert out.getvalue() == "\r[#######-------]   1.0/2.0 s  -96 dB "
+    assert len(out.getvalue()) < 40
+
+
+def test_a_bar_that_was_closed_is_not_drawn_again() -> None:
+    out = Terminal()
+    progress = send.Progress(out, 2.0)
+    progress.close()
+    progress.show(1.0, bytes(CHUNK_BYTES))
+    progress.close()
+    assert out.getvalue() == ""
+
+
 def test_what_is_no_terminal_sees_no_bar() -> None:
     out = io.StringIO()
     progress = send.Progress(out, 2.0)
@@ -234,8 +266,8 @@ def test_what_is_no_terminal_sees_no_bar() -> None:
     assert out.getvalue() == ""
 
 
-def _silence(directory: Path, seconds: str) -> list[str]:
-    """Return the words that send nothing but silence."""
-    path = directory / "empty.wav"
-    path.write_bytes(wave([], 16_000))
-    return ["send-audio", str(path), "--speed", "0", "--tail", seconds]
+def _silence(directory: Path, chunks: int) -> list[str]:
+    """Return the words that send a file of silence, that many chunks of it."""
+    path = directory / "silent.wav"
+    path.write_bytes(wave([0.0] * 320 * chunks, 16_000))
+    return ["send-audio", str(path), "--speed", "0", "--tail", "0"]

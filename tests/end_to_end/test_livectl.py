@@ -25,6 +25,13 @@ def daemon() -> Iterator[DaemonProcess]:
         yield daemon
 
 
+@pytest.fixture(scope="module")
+def listener() -> Iterator[DaemonProcess]:
+    """A daemon that several tests speak to, one after another."""
+    with running_daemon("--emulator") as daemon:
+        yield daemon
+
+
 def error_of(done: Done) -> str:
     """Return the name of the error, which is one line on stderr."""
     assert done.err.count("\n") == 1, done.err
@@ -82,13 +89,13 @@ def test_a_reply_in_text_is_followed_as_text_and_as_events(daemon: DaemonProcess
     ids=["file", "pipe", "unknown length", "raw", "odd byte"],
 )
 def test_speech_is_answered_by_speech(
-    name: str, data: bytes, daemon: DaemonProcess, tmp_path: Path
+    name: str, data: bytes, listener: DaemonProcess, tmp_path: Path
 ) -> None:
     if name != "-":
         (tmp_path / name).write_bytes(data)
         name = str(tmp_path / name)
     done = livectl(
-        daemon.path, *("send-audio", name, "--speed", "0", "--tail", "1", "--follow"), stdin=data
+        listener.path, *("send-audio", name, "--speed", "0", "--tail", "1", "--follow"), stdin=data
     )
     assert (done.code, done.err) == (0, "")
     assert re.fullmatch(r"\[0\.\d s of speech\]\n", done.out)

@@ -29,6 +29,7 @@ AREAS = {
     "daemon": range(1900, 2000),
     "wire": range(1900, 2000),
     "config": range(1900, 2000),
+    "client": range(1900, 2000),
 }
 
 json_values = st.recursive(

@@ -15,10 +15,10 @@ from livehandle_proto.topics import TOPICS
 from livehandled.gemini import frames
 from livehandled.handle import LiveHandle
 from livehandled.hub import Hub
-from livehandled.router import Router
 from livehandled.session import connection, supervisor
 from livehandled.session.connection import Plan
 from livehandled.session.outbox import Outbox
+from livehandled.session.router import Router
 from livehandled.session.supervisor import Session
 from livehandled.telemetry import Telemetry
 from support.service import (
