@@ -195,9 +195,13 @@ def test_a_signal_stops_the_daemon_and_removes_the_socket(number: signal.Signals
         with daemon.client() as client:
             client.result("events")
             daemon.process.send_signal(number)
-            stopping, bye = (message["params"] for message in client.read_rest())
+            stopping = client.event()
+            with suppress(BrokenPipeError):
+                client.send(request("connect", "late"))
+            *late, bye = client.read_rest()
         assert (stopping["topic"], stopping["data"]) == ("daemon.stopping", {"reason": number.name})
-        assert bye["topic"] == "daemon.bye"
+        assert bye["params"]["topic"] == "daemon.bye"
+        assert {answer["error"]["data"]["name"] for answer in late} <= {"daemon.stopping"}
         assert daemon.exit_code() == 0
         assert not daemon.path.exists()
 

@@ -48,6 +48,7 @@ def test_a_killed_holder_leaves_no_obstacle(tmp_path: Path) -> None:
     path = tmp_path / "s"
     with hold(path) as holder:
         holder.kill()
+    (tmp_path / "s.lock").write_text("99999999999\n")  # a longer number than ours
     with InstanceLock(path) as lock:
         assert lock.path.read_text() == f"{os.getpid()}\n"
 

@@ -532,6 +532,7 @@ async def test_lines_that_were_held_back_are_refused_by_a_peer_let_go() -> None:
         line = request("send_text", 1, text="x" * 1000)
         count = 200
         await it.client.send(line * count)
+        await it.until_begun(1)
         await anyio.wait_all_tasks_blocked()
         taken = len(it.begun)
         assert taken < count
@@ -547,7 +548,7 @@ async def test_a_peer_that_does_not_read_is_let_go_in_bounded_time(
     monkeypatch.setattr(peer_module, "_GOODBYE_S", 0.05)
     async with serving() as it:
         await it.client.send(request("send_text", 1, text="x" * 1000) * 60)
-        await anyio.wait_all_tasks_blocked()
+        await it.until_begun(1)
         it.peer.close()
         await it.ended()
 
