@@ -10,6 +10,7 @@ from livehandle_proto.errors import LiveHandleError
 
 _SILENCE_S = 60.0
 _TOPICS = ["live.*", "session.tool_call"]
+_WORDS = {"live.text_delta", "live.output_transcript"}
 _REPLYING = {"model_speaking", "tool_call_pending", "tool_call_executing"}
 # What a terminal would obey instead of showing: the words are the model's.
 _CONTROLS = dict.fromkeys([*range(9), *range(11, 32), *range(127, 160)], "\ufffd")
@@ -36,6 +37,7 @@ class Reply:
         self._others_turn = -1 if speech else _turn_under_way(connection)
         self._events = Subscription(connection, "events", {"topics": _TOPICS})
         self._expected = True
+        self._begun = False
         self._cut = False
         self._line_open = False
         self._error: LiveHandleError | None = None
@@ -66,10 +68,13 @@ class Reply:
             print(as_json(event.params), flush=True)
         elif self._others_turn < 0:
             self._show(event)
+        if event.topic in _WORDS and self._others_turn < 0:
+            self._begun = True
         if event.topic in {"live.vad_start", "live.input_transcript"}:
             self._expected = True
         elif event.topic == "live.interrupted":
-            self._cut = self._speech
+            # Before our reply has begun, it is another's turn that ours has cut off.
+            self._cut = self._speech or not self._begun
         elif event.topic == "live.turn_complete":
             self._turn_ended(event)
         elif event.topic == "live.error":
@@ -89,13 +94,14 @@ class Reply:
     def _turn_ended(self, event: Event) -> None:
         if event.data.get("turn") == self._others_turn:
             self._others_turn = -1
+            self._cut = False
         elif self._cut:
             self._cut = False
         else:
             self._expected = False
 
     def _show(self, event: Event) -> None:
-        if event.topic in {"live.text_delta", "live.output_transcript"}:
+        if event.topic in _WORDS:
             self._clear()
             print(str(event.data.get("text", "")).translate(_CONTROLS), end="", flush=True)
             self._line_open = True

@@ -89,7 +89,7 @@ class Connection:
         connected = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         connected.settimeout(_CONNECT_S)
         try:
-            connected.connect(where)
+            _connect(connected, where)
         except OSError as error:
             connected.close()
             raise _no_daemon(where, error) from error
@@ -244,6 +244,20 @@ class Connection:
             f"The daemon at {self._path} closed the connection: see its log.",
             path=self._path,
         )
+
+
+def _connect(connecting: socket.socket, where: str) -> None:
+    deadline = time.monotonic() + _CONNECT_S
+    while True:
+        try:
+            connecting.connect(where)
+        except BlockingIOError:
+            # The daemon is there, and has more callers than it has accepted yet.
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
+        else:
+            return
 
 
 def _no_daemon(where: str, error: OSError) -> LiveHandleError:

@@ -12,10 +12,13 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+import msgspec
+
 from livehandle_emulator.hearing import Utterance
 from livehandle_emulator.scenario import CannedReply
 
 _CALL = re.compile(r"\s*call\s+(?P<name>[\w.:-]+)\s*(?P<args>\{.*)?", re.IGNORECASE | re.DOTALL)
+_ARGUMENTS = msgspec.json.Decoder(dict[str, object])
 _LONGEST_REPEAT = 200  # characters of what was typed
 _MOST_KEPT = 20  # of each kind, where many wait for one answer
 
@@ -151,8 +154,8 @@ def _typed(text: str, instruction: str, functions: Collection[str], answer: Answ
 
 def _asked_call(match: re.Match[str], functions: Collection[str], answer: Answer) -> None:
     try:
-        args = json.loads(match["args"] or "{}")
-    except ValueError as error:
+        args = _ARGUMENTS.decode(match["args"] or "{}")
+    except (msgspec.DecodeError, RecursionError) as error:
         answer.segments.append(Say(f"The arguments of {match['name']} are not JSON: {error}."))
         return
     _call(Call(match["name"], args), functions, answer)

@@ -15,7 +15,7 @@ def fresh_certificate(host: str, ca_file: Path) -> ssl.SSLContext:
         import trustme  # an extra, needed here alone
     except ImportError as error:
         raise LiveHandleError(
-            "config.invalid", "--tls needs trustme: run pip install 'livehandle[tls]'"
+            "config.invalid", "--tls needs a library: run pip install trustme."
         ) from error
     authority = trustme.CA()
     authority.cert_pem.write_to_path(str(ca_file))

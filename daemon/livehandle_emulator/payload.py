@@ -18,7 +18,7 @@ _PROTO_TYPES = {
     "str": "TYPE_STRING",
 }
 _URL_SAFE = bytes.maketrans(b"-_", b"+/")
-_RATE = re.compile(r";\s*rate=(\d+)")
+_RATE = re.compile(r";\s*rate=(\d{1,9})(?!\d)")
 _DEFAULT_RATE = 16_000
 
 

@@ -43,6 +43,9 @@ class Session:
         except RefusedError as refused:
             self._over = True
             out.append(refused.close)
+        except RecursionError:  # nested deeper than any client means
+            self._over = True
+            out.append(close(1007, INVALID_ARGUMENT))
         return out
 
     def advance(self, now: float) -> list[ServerMessage | Close]:

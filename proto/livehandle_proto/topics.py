@@ -236,11 +236,15 @@ def match(patterns: Iterable[str]) -> frozenset[str]:
     for pattern in patterns:
         found = _matching(pattern)
         if not found:
+            near = nearest(pattern, (*_NAMEABLE, *_PATTERNS))
+            hint = (
+                f"did you mean {near}?" if near else "name a topic, `live.*`, `session.*` or `*`."
+            )
             raise LiveHandleError(
                 "events.unknown_topic",
-                f"No topic matches {pattern!r}: name a topic, `live.*`, `session.*` or `*`.",
+                f"No topic matches {pattern!r}: {hint}",
                 param="topics",
-                did_you_mean=nearest(pattern, (*_NAMEABLE, *_PATTERNS)),
+                did_you_mean=near,
             )
         matched |= found
     return frozenset(matched)

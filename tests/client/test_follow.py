@@ -57,6 +57,9 @@ CUT = event("live.interrupted")
         ([said("old"), CUT, ended(4), said("new"), ended(5)], SPEAKING, "new\n"),
         ([said("old"), ended(4), said("new"), ended(5)], SPEAKING, "new\n"),
         ([said("mine"), ended(4)], USER, "mine\n"),
+        # Another's turn was taken and not begun: ours has cut it off.
+        ([CUT, ended(0), said("mine"), ended(1)], IDLE, "mine\n"),
+        ([CUT, ended(4), said("mine"), ended(5)], SPEAKING, "mine\n"),
     ],
 )
 def test_a_typed_turn_is_followed_to_the_end_of_its_reply(

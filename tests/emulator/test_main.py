@@ -100,6 +100,4 @@ def test_it_starts_without_the_tls_extra(tmp_path: Path) -> None:
         env={**os.environ, "PYTHONPATH": path},
     )
     assert run.returncode == 3
-    assert run.stderr == (
-        "livehandle-emulator: --tls needs trustme: run pip install 'livehandle[tls]'\n"
-    )
+    assert run.stderr == ("livehandle-emulator: --tls needs a library: run pip install trustme.\n")

@@ -12,11 +12,13 @@ from support.live_session import (
     CURRENT,
     GEMINI,
     HALF_CASCADE,
+    TEXT,
     Client,
     Json,
     closing_of,
     connected,
     kinds,
+    text_of,
 )
 
 
@@ -147,3 +149,25 @@ def test_both_spellings_all_the_way_down() -> None:
     assert kinds(client.send({"setup": setup})) == ["setupComplete"]
     frame = json.dumps({"realtime_input": {"activity_start": {}}}).encode()
     assert closing_of(client.send_frame(frame)) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['call a {"x": "\\ud800"}', 'call a {"x": ' + "[" * 5000],
+    ids=["half a surrogate pair", "deep"],
+)
+def test_arguments_that_are_no_json_are_told_in_words(text: str) -> None:
+    client = connected(generationConfig=TEXT)
+    client.typed(text)
+    assert "are not JSON" in text_of(client.settle())
+
+
+def test_what_is_nested_deeper_than_can_be_read_is_an_invalid_argument() -> None:
+    deep = '{"type": "OBJECT", "properties": {"a": ' * 900 + "{}" + "}}" * 900
+    declaration = f'{{"functionDeclarations": [{{"name": "a", "parameters": {deep}}}]}}'
+    frame = f'{{"setup": {{"model": "{HALF_CASCADE}", "tools": [{declaration}]}}}}'
+    client = Client()
+    closing = closing_of(client.send_frame(frame.encode()))
+    assert closing is not None
+    assert closing[0] == 1007
+    assert client.wait(1) == []

@@ -57,6 +57,8 @@ class Key(NamedTuple):
 
 
 def _converted(value: object, annotation: type, *, strict: bool) -> object:
+    if isinstance(value, str):
+        value.encode()  # what has no UTF-8 is a ValueError: it could not be sent
     try:
         return msgspec.convert(value, annotation, strict=strict)
     except msgspec.ValidationError as error:
@@ -81,9 +83,9 @@ def _permission_bits(value: object) -> int:
 
 
 def _require_json(value: object) -> None:
-    """Refuse what TOML has and JSON has not: dates, times, nan and inf."""
+    """Refuse what JSON or UTF-8 has not: dates, times, nan, inf, half a surrogate pair."""
     try:
-        json.dumps(value, allow_nan=False)
+        json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
     except (TypeError, RecursionError) as error:
         raise ValueError("not a value of JSON") from error
 

@@ -94,6 +94,9 @@ class ControlServer:
         _log.debug("client connected: process %d of user %d", who.pid, who.uid)
         try:
             await peer.run()
+        except Exception:  # noqa: BLE001 - logged, and the peer is closed
+            # A fault of ours, and this client's loss: the others must not share it.
+            _log.exception("the connection of process %d failed", who.pid)
         finally:
             self.peers.discard(peer)
             _log.debug("client %r gone: process %d of user %d", peer.client, who.pid, who.uid)

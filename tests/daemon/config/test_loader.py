@@ -209,3 +209,22 @@ def test_a_resumption_handle_is_masked_in_the_effective_configuration(spelling: 
 def test_a_base_url_is_shown_without_what_may_be_secret(url: str, shown: str) -> None:
     loaded = load(flags={"session.base_url": url})
     assert loader.effective(loaded)["session"]["base_url"]["value"] == shown
+
+
+@pytest.mark.parametrize(
+    "flag",
+    [
+        ("session.instruction", "\udcff"),
+        ("session.model", "gemini-live-\udcff"),
+        ("session.greeting", "\ud800"),
+        ("session.setup", '{"systemInstruction": {"parts": [{"text": "\\ud800"}]}}'),
+        ("session.setup", '{"\\ud800": 1}'),
+    ],
+)
+def test_text_that_has_no_utf_8_is_refused_before_it_could_not_be_sent(
+    flag: tuple[str, str],
+) -> None:
+    with pytest.raises(LiveHandleError) as refused:
+        loader.load(None, {}, dict([flag]))
+    assert refused.value.name == "config.invalid"
+    assert refused.value.data["param"] == flag[0]
