@@ -13,7 +13,7 @@ def test_without_the_extra_the_error_says_what_to_install(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "trustme", None)
-    with pytest.raises(LiveHandleError, match=r"pip install 'livehandle\[tls\]'") as caught:
+    with pytest.raises(LiveHandleError, match="pip install trustme") as caught:
         fresh_certificate("127.0.0.1", tmp_path / "ca.pem")
     assert caught.value.name == "config.invalid"
 
