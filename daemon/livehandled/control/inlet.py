@@ -12,6 +12,9 @@ from livehandled.control.outlet import Outlet
 
 _READ_BYTES = 65_536
 
+_TURN_LINES = 64
+"""Lines taken in one turn of the loop, so that no client delays another by many short ones."""
+
 
 class Inlet:
     """The reading side of a connected, non-blocking socket.
@@ -62,6 +65,7 @@ class Inlet:
             while self.held or self._outlet.answers_wait:
                 await self._outlet.answers_taken()
                 self._take_held()
+                await anyio.lowlevel.checkpoint()
 
     async def pass_over(self) -> None:
         """Say that no more is written, and read what is still sent, until the peer closes.
@@ -86,7 +90,7 @@ class Inlet:
             self._take_held()
         except Exception as fault:  # noqa: BLE001 - raised again in the peer's own task
             self._fault = fault
-        if self._over or self._fault is not None or self._outlet.answers_wait:
+        if self._over or self._fault is not None or self.held or self._outlet.answers_wait:
             self._pause.set()
 
     def _receive(self) -> bool:
@@ -102,5 +106,7 @@ class Inlet:
         return bool(data) and not self.refused
 
     def _take_held(self) -> None:
-        while self.held and not self._outlet.answers_wait:
+        for _ in range(min(len(self.held), _TURN_LINES)):
+            if self._outlet.answers_wait:
+                return
             self._take(self.held.popleft())

@@ -48,7 +48,7 @@ class Outlet:
         """Write an answer now, or after what waits."""
         if self.idle:
             self.write(line)
-        elif not self.broken:
+        else:
             self._answers += 1
             self.wait(Waiting(line, lambda: self._answer_taken(line)))
 

@@ -149,8 +149,7 @@ class Subscription:
         self._last_seq = event.seq
 
     def _state_taken(self, topic: str, waiting: Waiting) -> bytes:
-        if self._states.get(topic) is waiting:
-            del self._states[topic]
+        del self._states[topic]
         return waiting.line
 
     def _wait_stream(self, event: Event, line: bytes) -> None:

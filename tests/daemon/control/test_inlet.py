@@ -1,6 +1,7 @@
 """What is read from a connection, and when it is not read from."""
 
 import socket
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 
@@ -87,6 +88,24 @@ async def test_a_peer_whose_answers_wait_is_not_read_from() -> None:
             assert it.taken == [b"first"]
             assert len(it.inlet.held) <= 65_536 / 100 + 1
             tasks.cancel_scope.cancel()
+
+
+async def test_many_short_lines_give_others_their_turn() -> None:
+    async with reading() as it, anyio.create_task_group() as tasks:
+        turns = 0
+        taken: Counter[int] = Counter()
+
+        def count(_line: bytes) -> None:
+            taken[turns] += 1
+
+        it.then = count
+        it.theirs.send(b"x\n" * 1000)
+        it.theirs.shutdown(socket.SHUT_WR)
+        tasks.start_soon(it.inlet.run)
+        while taken.total() < 1000:
+            turns += 1
+            await anyio.lowlevel.checkpoint()
+        assert max(taken.values()) <= 128  # a turn of the reader's task and one of its callback
 
 
 async def test_events_that_wait_do_not_hold_up_the_input() -> None:
