@@ -104,8 +104,9 @@ class Session:
 
     async def done(self) -> v.Ended:
         """Wait until the session has ended, and return how (decision Z1: every waiter is told)."""
-        # As long as the session lasts: whoever calls sets the deadline.
-        await self._done.wait()
+        if self.ended is None:  # what is known is told, even where no time is left to wait
+            # As long as the session lasts: whoever calls sets the deadline.
+            await self._done.wait()
         assert self.ended is not None
         return self.ended
 
