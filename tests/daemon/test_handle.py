@@ -1,8 +1,7 @@
 """LiveHandle against a real server: every send, every way to begin and to end (A, B)."""
 
 import base64
-import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from http import HTTPStatus
 
 import anyio
@@ -16,10 +15,8 @@ from livehandled.session.conversation import Conversation
 from support.rigs import (
     HandleRig,
     handle,
-    leaks,
     refused,
     sent_text,
-    shorten_patience,
 )
 from support.service import (
     KEY,
@@ -34,22 +31,13 @@ from support.service import (
     text,
 )
 
-pytestmark = pytest.mark.anyio
+pytestmark = [
+    pytest.mark.anyio,
+    pytest.mark.usefixtures("no_key_in_the_log", "short_patience"),
+]
 
 AUDIO = "AQIDBA=="
 JPEG = base64.b64encode(b"\xff\xd8\xff\xe0 not much of a picture").decode()
-
-
-@pytest.fixture(autouse=True)
-def no_key_in_the_log(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
-    caplog.set_level(logging.DEBUG)
-    yield
-    assert not leaks(caplog)
-
-
-@pytest.fixture(autouse=True)
-def short_patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    shorten_patience(monkeypatch)
 
 
 # Connecting.

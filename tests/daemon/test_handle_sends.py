@@ -2,8 +2,7 @@
 
 import base64
 import json
-import logging
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import anyio
@@ -15,10 +14,8 @@ from livehandled.handle import LiveHandle
 from support.rigs import (
     HandleRig,
     handle,
-    leaks,
     refused,
     sent_text,
-    shorten_patience,
 )
 from support.service import (
     TURN_COMPLETE,
@@ -30,22 +27,13 @@ from support.service import (
 )
 from support.speech import silence, speech_like
 
-pytestmark = pytest.mark.anyio
+pytestmark = [
+    pytest.mark.anyio,
+    pytest.mark.usefixtures("no_key_in_the_log", "short_patience"),
+]
 
 AUDIO = "AQIDBA=="
 JPEG = base64.b64encode(b"\xff\xd8\xff\xe0 not much of a picture").decode()
-
-
-@pytest.fixture(autouse=True)
-def no_key_in_the_log(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
-    caplog.set_level(logging.DEBUG)
-    yield
-    assert not leaks(caplog)
-
-
-@pytest.fixture(autouse=True)
-def short_patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    shorten_patience(monkeypatch)
 
 
 async def test_b1_text_is_sent_counted_and_opens_a_turn() -> None:

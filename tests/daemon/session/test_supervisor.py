@@ -1,8 +1,7 @@
 """One session against a real server: its reader, its writer, how it begins and ends."""
 
 import json
-import logging
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import anyio
@@ -20,9 +19,7 @@ from livehandled.session.connection import Plan, open_connection, set_up
 from livehandled.session.conversation import Conversation
 from support.rigs import (
     SessionRig,
-    leaks,
     session,
-    shorten_patience,
 )
 from support.service import (
     KEY,
@@ -38,19 +35,10 @@ from support.service import (
     tool_call,
 )
 
-pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture(autouse=True)
-def no_key_in_the_log(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
-    caplog.set_level(logging.DEBUG)
-    yield
-    assert not leaks(caplog)
-
-
-@pytest.fixture(autouse=True)
-def short_patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    shorten_patience(monkeypatch)
+pytestmark = [
+    pytest.mark.anyio,
+    pytest.mark.usefixtures("no_key_in_the_log", "short_patience"),
+]
 
 
 # Beginning.
