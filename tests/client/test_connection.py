@@ -60,6 +60,23 @@ def test_a_call_raises_the_error_it_was_answered_with() -> None:
     assert refused.value.data == {"param": "text"}
 
 
+def test_a_daemon_with_more_callers_than_it_has_accepted_is_waited_for(tmp_path: Path) -> None:
+    path = tmp_path / "s"
+    with socket.socket(socket.AF_UNIX) as busy, socket.socket(socket.AF_UNIX) as first:
+        busy.bind(str(path))
+        busy.listen(0)
+        first.connect(str(path))
+        opened: list[Connection] = []
+        caller = threading.Thread(target=lambda: opened.append(Connection.open(str(path))))
+        caller.start()
+        accepted = [busy.accept()[0] for _ in range(2)]
+        caller.join(_S)
+        assert len(opened) == 1
+        opened[0].close()
+        for connection in accepted:
+            connection.close()
+
+
 def test_events_that_come_before_an_answer_are_kept_in_order() -> None:
     script = {
         "events": result(

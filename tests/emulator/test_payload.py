@@ -112,7 +112,15 @@ def test_the_rate_is_the_stated_one(mime_type: str, rate: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "mime_type", ["", "audio/wav", "image/png", "audio/pcm;rate=10", "audio/pcm;rate=9999999"]
+    "mime_type",
+    [
+        "",
+        "audio/wav",
+        "image/png",
+        "audio/pcm;rate=10",
+        "audio/pcm;rate=9999999",
+        "audio/pcm;rate=" + "9" * 5000,
+    ],
 )
 def test_what_is_not_pcm_is_refused(mime_type: str) -> None:
     with pytest.raises(RefusedError):

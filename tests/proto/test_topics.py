@@ -98,6 +98,8 @@ def test_what_names_nothing_is_refused_with_the_nearest_name(
     assert caught.value.name == "events.unknown_topic"
     assert caught.value.data.get("did_you_mean") == suggestion
     assert caught.value.data["param"] == "topics"
+    hint = f"did you mean {suggestion}?" if suggestion else "name a topic"
+    assert hint in caught.value.message
     assert len(msgspec.json.encode(caught.value.to_json())) < 10_000
 
 

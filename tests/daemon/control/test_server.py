@@ -92,6 +92,29 @@ async def test_many_clients_are_served_each_on_its_own() -> None:
         await it.until_clients(0)
 
 
+async def test_a_fault_in_one_connection_is_logged_and_costs_no_other_client(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fails(_peer: Peer, _line: bytes) -> None:
+        raise ZeroDivisionError("a fault of ours")
+
+    async with serving() as it:
+        other = it.connect()
+        await other.send(request("phase", 1))
+        assert (await other.read())["id"] == 1
+        monkeypatch.setattr(Peer, "_take", fails)
+        unlucky = it.connect()
+        await unlucky.send(request("phase", 2))
+        assert await unlucky.rest() == []
+        await it.until_clients(1)
+        monkeypatch.undo()
+        await other.send(request("phase", 3))
+        assert (await other.read())["id"] == 3
+        for client in (other, unlucky):
+            client.connection.close()
+    assert "a fault of ours" in caplog.text
+
+
 def nobody(_connection: socket.socket) -> Credentials:
     return Credentials(pid=1, uid=64_001, gid=64_001)
 
