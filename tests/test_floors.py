@@ -34,8 +34,12 @@ BESIDE = {
     "livehandle": ("livehandle", "livehandle_proto"),
     "livectl": ("livectl", "livehandle", "livehandle_proto"),
 }
-# The service alone starts the emulator, and then knows it by its port.
-ALLOWED = {("livehandled.service", "livehandle_emulator.server")}
+# The service alone starts the emulator, and then knows it by its port. The package's own name
+# leads to the handle for those who ask for it, and imports it for nobody else.
+ALLOWED = {
+    ("livehandled.service", "livehandle_emulator.server"),
+    ("livehandled", "livehandled.handle"),
+}
 
 
 def modules() -> Iterator[tuple[str, Path]]:

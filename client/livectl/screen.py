@@ -57,7 +57,8 @@ class Screen:
     def figures(self, name: str, figures: Mapping[str, object]) -> None:
         """Show a table."""
         self._finish_line()
-        self._print({name: figures}, table(rows(figures), indent="  "))
+        shown = [row for row in rows(figures) if not row[0].endswith("histogram")]
+        self._print({name: figures}, table(shown, indent="  "))
 
     def line(self, kind: str, text: str) -> None:
         """Say that something happened now."""

@@ -1,10 +1,12 @@
-"""The WebSocket server around the sessions."""
+"""The WebSocket server around the sessions; it answers `generateContent` on the same port."""
 
 import http
 import logging
 import secrets
 import ssl
 from collections import deque
+from functools import partial
+from typing import cast
 
 import anyio
 from anyio.abc import TaskStatus
@@ -12,9 +14,11 @@ from websockets.asyncio.server import Server, ServerConnection
 from websockets.asyncio.server import serve as listen
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
+from websockets.server import ServerProtocol
 
 from livehandle_emulator.closing import Close
 from livehandle_emulator.endpoint import credential_of, endpoint_of, refused_upgrade
+from livehandle_emulator.generate_content import Exchange
 from livehandle_emulator.scenario import Scenario
 from livehandle_emulator.session import Session
 from livehandled.gemini.codec import encode
@@ -24,6 +28,7 @@ _MAX_FRAME_BYTES = 32 * 1024 * 1024  # the service documents none, and takes fil
 _PING_S = 30.0  # pongs of busy clients were seen half a minute late
 _PONG_S = 90.0
 _CLOSE_S = 2.0
+_POST = b"POST "
 _MOST_UNSENT = 256  # messages for a client that does not read, before it is not read from
 
 _log = logging.getLogger(__name__)
@@ -53,6 +58,8 @@ async def serve(
         port,
         ssl=tls,
         process_request=emulator.admit,
+        # Annotated as a class, and called like one.
+        create_connection=cast(type[ServerConnection], partial(_Connection, emulator.scenario)),
         max_size=_MAX_FRAME_BYTES,
         ping_interval=_PING_S,
         ping_timeout=_PONG_S,
@@ -77,7 +84,7 @@ class _Emulator:
     """What all connections share."""
 
     def __init__(self, scenario: Scenario) -> None:
-        self._scenario = scenario
+        self.scenario = scenario
 
     def admit(self, connection: ServerConnection, request: Request) -> Response | None:
         """Refuse an upgrade at another path, or on Vertex without credentials (wire 4.4)."""
@@ -85,7 +92,7 @@ class _Emulator:
         if endpoint is None:
             return connection.respond(http.HTTPStatus.NOT_FOUND, "Not Found\n")
         credential = credential_of(request.path, request.headers)
-        if refused_upgrade(endpoint, credential, self._scenario.keys):
+        if refused_upgrade(endpoint, credential, self.scenario.keys):
             return connection.respond(
                 http.HTTPStatus.UNAUTHORIZED,
                 "Request had invalid authentication credentials.\n",
@@ -99,12 +106,41 @@ class _Emulator:
         if request is None or endpoint is None:
             return
         credential = credential_of(request.path, request.headers)
-        session = Session(endpoint, credential, self._scenario, secrets.token_hex(8))
+        session = Session(endpoint, credential, self.scenario, secrets.token_hex(8))
         link = _Link(websocket, session, binary=endpoint.vertex)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(link.read)
             await link.write()
             tasks.cancel_scope.cancel()
+
+
+class _Connection(ServerConnection):
+    """A connection that answers a POST itself: the library reads nothing but GET."""
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        protocol: ServerProtocol,
+        server: Server,
+        **options: float | None,
+    ) -> None:
+        super().__init__(protocol, server, **options)  # type: ignore[arg-type]  # as it is called
+        self._exchange = Exchange(scenario)
+        self._first = b""
+        self._posts: bool | None = None
+
+    def data_received(self, data: bytes) -> None:
+        """Take the first bytes to see what is spoken here, and then hand everything on."""
+        if self._posts is None:
+            self._first = data = self._first + data
+            if len(data) < len(_POST) and _POST.startswith(data):
+                return
+            self._posts = data.startswith(_POST)
+        if not self._posts:
+            super().data_received(data)
+        elif answer := self._exchange.receive(data):
+            self.transport.write(answer)
+            self.transport.close()  # a request that never ends is ended by open_timeout
 
 
 class _Link:

@@ -1,64 +1,69 @@
 """LiveHandle: everything a client can do with the session, without knowing of any protocol.
 
 Every connection to the daemon is a clone of the one handle (A9): all share its session, voice
-activity detector and telemetry.
+activity detector, reactor, state, transcript and telemetry. A program may as well hold a handle
+itself, without a daemon: `async with LiveHandle.open({"session": {…}}) as live`.
 """
 
+import os
 import time
-from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 import anyio
-import pybase64
 from anyio.abc import TaskGroup
 
+from livehandle_proto import topics as t
+from livehandle_proto import transcripts
 from livehandle_proto import values as v
 from livehandle_proto.errors import LiveHandleError
+from livehandle_proto.extractors import ExtractorSpec, specs_from_config
 from livehandle_proto.methods import ToolAnswer
-from livehandled.config.loader import Loaded, Shown, effective, with_overrides
-from livehandled.gemini import frames
-from livehandled.gemini.auth import credentials
-from livehandled.gemini.endpoints import endpoint
-from livehandled.gemini.opening import setup_message
+from livehandle_proto.states import StateChange
+from livehandle_proto.topics import RAW_STREAM, SEMANTIC_STREAM, match
+from livehandled.alarm import Alarm
+from livehandled.config.loader import Loaded, Shown, effective, from_tree, with_overrides
+from livehandled.context import PendingContext
+from livehandled.extraction.extractor import CONFIGURATION, Extraction
+from livehandled.extraction.llm_kind import ModelClient
+from livehandled.gemini.content import Content, text_content
 from livehandled.hub import Hub
-from livehandled.session.connection import Plan
-from livehandled.session.conversation import call_key
+from livehandled.listening import Events
+from livehandled.session import opener, payload
 from livehandled.session.outbox import Outbox
 from livehandled.session.router import Router
 from livehandled.session.supervisor import Session
+from livehandled.session.underlying import UnderlyingSession
+from livehandled.session.voice import Voice, shown
+from livehandled.session.writer import Sent, Sessions, Writer, not_connected
+from livehandled.signals import Signals
+from livehandled.state import State
 from livehandled.telemetry import Telemetry
+from livehandled.transcript import KEPT_TURNS, Transcript
+from livehandled.voice.reactor import DEFAULT_RULES, Rule, VoiceState
 
-if TYPE_CHECKING:
-    from livehandled.voice.vad import Edge, EnergyVad
-
-_JPEG_START = b"\xff\xd8\xff"
+_LEAVE_S = 2.0
+"""The longest that leaving a handle waits for its session to end (A11)."""
 
 
-class Sent:
-    """What a send returns: what was sent is queued, in order, when the call returns.
+class Kept(Sent):
+    """What was kept to be sent later: there is nothing to wait for."""
 
-    Await it to know that the session took it, which matters for the send that opens the
-    session: it raises why the session could not be set up.
-    """
-
-    __slots__ = ("_session",)
-
-    def __init__(self, session: Session) -> None:
-        self._session = session
+    def __init__(self) -> None:
+        pass
 
     @property
     def done(self) -> bool:
-        """Whether there is nothing to wait for."""
-        return self._session.ready
+        """It is."""
+        return True
 
     def __await__(self) -> Generator[object, object, None]:
-        if not self.done:
-            yield from self._session.settled().__await__()
+        yield from ()
 
 
 class LiveHandle:
-    """The handle to a live session: an async context manager that owns the session's task."""
+    """The handle to a live session: an async context manager that owns the session's tasks."""
 
     def __init__(
         self,
@@ -67,29 +72,74 @@ class LiveHandle:
         hub: Hub,
         environ: Mapping[str, str],
         emulator_url: str = "",
+        rules: Sequence[Rule] = DEFAULT_RULES,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._base = self._loaded = loaded
+        self._opener = opener.Opener(loaded, environ=environ, emulator_url=emulator_url)
+        self._loaded = loaded
         self._hub = hub
-        self._environ = environ
-        self._emulator_url = emulator_url
+        self._rules = rules
         self._clock = clock
         self._telemetry = Telemetry(started=clock())
-        self._router = Router(hub, self._telemetry)
+        self._state = State(now_ms=hub.now_ms, on_change=self._state_changed)
+        self._transcript = Transcript()
+        self._context = PendingContext()
+        self._models = ModelClient(lambda: self._opener.service(self._loaded))
+        self._extraction = Extraction(
+            self._state,
+            self._transcript,
+            publish=hub.publish,
+            start=self._start,
+            ask_model=self._models,
+        )
+        self._router = Router(
+            hub,
+            self._telemetry,
+            transcript=self._transcript,
+            signals=Signals(self._state, clock),
+            extraction=self._extraction,
+            clock=clock,
+        )
         limits = loaded.config.limits
         self._outbox = Outbox(limit=limits.outbox_frames, media_s=limits.outbox_media_ms / 1000)
-        self._session: Session | None = None
+        self._sessions = Sessions(self._session_for_a_send, self._end)
+        self._writer = Writer(self._sessions, self._router, self._context)
+        session = loaded.config.session
+        self._session = UnderlyingSession(self._sessions, self._router, session)
         self._opens_on_use = loaded.config.session.connect != "manual"
-        self._vad: EnergyVad | None = None
+        self._alarm = Alarm(clock=clock, deadline=self._deadline, due=self._due)
+        self._report_at: float | None = None
         self._tasks: TaskGroup | None = None
+
+    @classmethod
+    def open(
+        cls,
+        config: Mapping[str, object] | None = None,
+        *,
+        environ: Mapping[str, str] = os.environ,
+        rules: Sequence[Rule] = DEFAULT_RULES,
+    ) -> Self:
+        """Return a handle of one's own, to be entered with `async with`.
+
+        `config` is the tree of the configuration file, by section and key; it stands over the
+        environment and the file. Raises `config.invalid`.
+        """
+        loaded = from_tree(config or {}, environ)
+        hub = Hub(ring_events=loaded.config.limits.ring_events, wall_ms=_wall_ms)
+        return cls(loaded, hub=hub, environ=environ, rules=rules)
 
     async def __aenter__(self) -> Self:
         # A refusal comes before there is a task group to leave again.
-        at_start = self._base.config.session.connect == "start"
-        plan = self._plan(self._base) if at_start else None
+        base = self._opener.base
+        opens = base.config.session.connect == "start"
+        if opens:
+            self._opener.plan(base)
+        self._configure_extractors(base)
         self._tasks = await anyio.create_task_group().__aenter__()
-        if plan is not None:
-            self._open(self._base, plan)
+        self._tasks.start_soon(self._alarm.run)
+        self._set_report(self._clock())
+        if opens:
+            self._open(base)
         return self
 
     async def __aexit__(
@@ -98,238 +148,395 @@ class LiveHandle:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> bool | None:
-        assert self._tasks is not None
-        if self._session is not None:
-            self._session.stop("stopped")
-        return await self._tasks.__aexit__(kind, error, traceback)
+        tasks = self._tasks
+        assert tasks is not None
+        self._opens_on_use = False
+        try:
+            with anyio.move_on_after(_LEAVE_S, shield=True):
+                await self._leave()
+        finally:
+            tasks.cancel_scope.cancel()
+            suppressed = await tasks.__aexit__(kind, error, traceback)
+            self._tasks = None
+        return suppressed
 
-    def connect(self, config: Mapping[str, object]) -> Awaitable[v.Session]:
-        """Open a session with the daemon's configuration and these changes to it.
+    async def _leave(self) -> None:
+        session = self._sessions.current
+        if session is not None:
+            self._writer.flush(session)
+            session.stop("stopped")
+            await session.done()
+        self._extraction.close()
+        await self._models.aclose()
+
+    # The session.
+
+    def connect(self, config: Mapping[str, object] | None = None) -> Awaitable[v.Session]:
+        """Open a session with the handle's configuration and these changes to it.
 
         Await the result to have it set up; it raises why it could not be. Raises
         `session.already_connected`, `config.invalid` or `auth.missing_key` at once.
         """
-        if self._session is not None and self._session.ended is None:
+        session = self._sessions.current
+        if session is not None and session.ended is None:
             raise LiveHandleError(
                 "session.already_connected",
                 "A session is open: use it, or call disconnect first."
-                if self._session.open
+                if session.open
                 else "The last session is still ending: call connect once disconnect has answered.",
             )
-        loaded = with_overrides(self._base, config)
-        return self._connected(self._open(loaded, self._plan(loaded)))
+        return self._connected(self._open(with_overrides(self._opener.base, config or {})))
 
     def disconnect(self) -> Awaitable[None]:
         """End the session, what was sent before first; no error where there is none (A12).
 
-        Sends do not open a session again until `connect`.
+        Context that waits is sent, a prompt is not (A17). Sends do not open a session again
+        until `connect`.
         """
-        self._opens_on_use = False
-        session = self._session
-        if session is not None:
-            session.stop("disconnected")
-        return self._disconnected(session)
+        return self._writer.disconnect()
 
-    async def done(self) -> v.Ended:
-        """Wait until the session has ended, and return how.
+    async def done(self, timeout_ms: int | None = None) -> v.Ended:
+        """Wait until the session has ended, and return how (Z1: every waiter is told).
 
         Where the last one has ended already that is told at once. Raises
-        `session.not_connected` where there was none.
+        `session.not_connected` where there was none, and `session.timeout`.
         """
-        if self._session is None:
+        session = self._sessions.current
+        if session is None:
             raise LiveHandleError(
                 "session.not_connected", "There was no session yet: call connect first."
             )
-        return await self._session.done()
+        try:
+            with anyio.fail_after(None if timeout_ms is None else timeout_ms / 1000):
+                return await session.done()
+        except TimeoutError as error:
+            raise LiveHandleError(
+                "session.timeout",
+                f"The session had not ended after {timeout_ms} ms: wait longer, or call "
+                "disconnect.",
+            ) from error
 
     def phase(self) -> v.Phase:
         """Return the session's phase; `disconnected` where there is none (A22)."""
-        return "disconnected" if self._session is None else self._session.conversation.phase
+        session = self._sessions.current
+        return "disconnected" if session is None else session.conversation.phase
 
-    def session(self) -> v.Session:
-        """Return the session, or what would be one."""
-        config = self._loaded.config.session
-        if self._session is not None:
-            return self._session.describe(backend=config.backend, model=config.model)
-        return v.Session(
-            session_id=None,
-            phase="disconnected",
-            backend=config.backend,
-            model=config.model,
-            connected_ms=None,
-            connection=None,
-            resumable=False,
-            reconnects=0,
-            current_turn=None,
-            turns=0,
-            last_close=None,
+    def session(self) -> UnderlyingSession:
+        """Return the underlying session: what it is, and its sends without deferred context."""
+        return self._session
+
+    def writer(self) -> Writer:
+        """Return the user-facing writer: context that waits goes before what it sends (A21)."""
+        return self._writer
+
+    def writer_state(self) -> v.Writer:
+        """Return the kind of the user-facing writer, and what waits in it."""
+        return v.Writer(
+            kind="deferred" if self._defers() else "direct",
+            pending_context=len(self._context.turns),
+            prompt_armed=self._context.prompt_armed,
         )
 
     def config(self) -> Shown:
         """Return each key's value and source, of the session or of the next; secrets masked."""
         return effective(self._loaded)
 
-    def telemetry(self) -> dict[str, object]:
-        """Return all counters."""
-        return self._telemetry.snapshot(self._clock(), media_dropped=self._outbox.dropped)
+    # What is sent.
 
     def send_text(self, text: str) -> Sent:
         """Send one typed turn, which the model answers (B1). Raises `text.empty`."""
-        if not text.strip():
-            raise LiveHandleError("text.empty", "The text is empty: send words.", param="text")
-        session = self._session_for_a_send()
-        self._say(session, text)
-        return Sent(session)
+        return self._writer.send_text(text)
 
-    def send_audio(self, data: str) -> Sent:
-        """Send microphone audio: base64 of 16-bit little-endian mono PCM at 16 kHz (B5).
+    def send_audio(self, data: bytes | str) -> Sent:
+        """Send microphone audio: 16-bit little-endian mono PCM at 16 kHz, or its base64 (B5, B6).
 
-        It is decoded for the voice activity detector alone. Raises `audio.bad_base64`,
-        `audio.empty` or `audio.misaligned`.
+        The voice activity detector hears it. Raises `audio.bad_base64`, `audio.empty` or
+        `audio.misaligned`.
         """
-        pcm = _pcm(data)
-        session = self._session_for_a_send()
-        if self._hears():
-            for edge in self._detector().push(pcm):
-                self._hear(session, edge)
-        session.put(frames.audio(data), media=True)
-        self._telemetry.audio_in(len(pcm))
-        return Sent(session)
+        pcm, text = payload.pcm(data)
+        session = self._sessions.opened()
+        voice = session.voice
+        if voice.microphone is None:
+            voice.plug_in(opener.microphone(self._loaded.config, session.plan))
+        pending = voice.hear(text, pcm)
+        self._router.audio_sent(len(pcm))
+        return Sent(session, pending)
 
-    def send_video(self, data: str) -> Sent:
-        """Send one picture: base64 of a JPEG (B4). Raises `video.not_jpeg`."""
-        if not _decoded(data, "video.not_jpeg", "a JPEG").startswith(_JPEG_START):
-            raise LiveHandleError(
-                "video.not_jpeg",
-                "The data is not a JPEG picture: convert the picture first.",
-                param="data",
-                expected="base64 of a JPEG",
-            )
-        session = self._session_for_a_send()
-        session.put(frames.video(data), media=True)
-        self._telemetry.video_frames_in += 1
-        return Sent(session)
+    def send_video(self, data: bytes | str) -> Sent:
+        """Send one picture: a JPEG, or its base64 (B4). Raises `video.not_jpeg`."""
+        return self._writer.send_video(data)
 
     def send_tool_response(self, responses: Sequence[ToolAnswer]) -> Sent:
         """Answer calls of the model, all in one frame (B18, B19). Never opens a session.
 
         Raises `tools.unknown_call` for an id the model is not waiting for.
         """
-        session = self._session
-        if session is None or not session.open:
-            raise _not_connected()
-        finished: set[str] = set()
-        for response in responses:
-            key = call_key(response.id, response.name)
-            if key in finished or key not in session.conversation.open_calls:
-                raise LiveHandleError(
-                    "tools.unknown_call",
-                    f"No call {key[:80]!r} is open: answer a call once, by the id of its "
-                    "session.tool_call event.",
-                    param="responses",
-                )
-            if not response.will_continue:
-                finished.add(key)
-        session.put(frames.tool_response(responses))
-        self._router.route(session.conversation.answered(finished))
+        return self._session.send_tool_response(responses)
+
+    def update_instruction(self, instruction: str) -> Sent:
+        """Give the model another instruction, in the way it takes one (B17, wire 4.6).
+
+        Raises `text.empty`, and `upstream.unsupported` for a model that would close the session.
+        """
+        return self._session.update_instruction(instruction)
+
+    def queue_context(
+        self,
+        turns: Sequence[Content | Mapping[str, object]] = (),
+        *,
+        text: str | None = None,
+        role: str = "model",
+        prompt: bool = False,
+    ) -> Sent:
+        """Tell the model more: turns, and a text by `role`; with `prompt`, have it speak after.
+
+        Sent at once where `context.delivery` is immediate (R6). Deferred, the turns go before
+        the next audio, text or picture, and the prompt once playback has drained or the user's
+        speech has ended (E). Raises `wire.invalid_params`, `text.empty`, `session.queue_full`.
+        """
+        contents = payload.contents(turns)
+        if text is not None:
+            payload.words(text, "text")
+            contents.append(text_content(text, role))
+        if not contents and not prompt:
+            raise LiveHandleError(
+                "wire.invalid_params",
+                "There is nothing to queue: give turns or text, or set prompt.",
+                param="turns",
+                expected="turns, text or prompt",
+            )
+        if not self._defers():
+            return self._send_context(contents, prompt=prompt)
+        if not self._may_send():
+            raise not_connected()
+        self._context.extend(contents)
+        self._context.prompt_armed |= prompt
+        return Kept()
+
+    def pending_context(self) -> PendingContext:
+        """Return the context that waits."""
+        return self._context
+
+    # The voice.
+
+    def playback_drained(self) -> Sent:
+        """Report that everything of the model has been played (C3, C4). Opens no session."""
+        return self._voiced(lambda voice: voice.playback_drained(), opens=False)
+
+    def flush_deferred_prompt(self) -> Sent:
+        """Do what `playback_drained` does: never prompt while the user speaks (C14)."""
+        return self.playback_drained()
+
+    def user_speech_started(self) -> Sent:
+        """Report that the user began to speak (C5)."""
+        return self._voiced(lambda voice: voice.user_speech_started(), opens=True)
+
+    def user_speech_ended(self) -> Sent:
+        """Report that the user stopped speaking (C6, C7). Opens no session."""
+        return self._voiced(lambda voice: voice.user_speech_ended(), opens=False)
+
+    def voice_state(self) -> v.VoiceState:
+        """Return who speaks, and what waits for that (C1)."""
+        session = self._sessions.current
+        if session is None:
+            return shown(VoiceState(), 0.0)
+        return session.voice.snapshot()
+
+    def input_vad_state(self) -> v.InputVadState:
+        """Return the voice activity detector's state (F2)."""
+        session = self._sessions.current
+        microphone = None if session is None else session.voice.microphone
+        return opener.vad_state(self._loaded.config, microphone, self._clock())
+
+    # What is kept.
+
+    def transcript(self, turns: int | None = None) -> transcripts.Transcript:
+        """Return the last finished turns, all that are kept for None, and the open one (N)."""
+        kept = self._transcript.window(KEPT_TURNS if turns is None else turns)
+        return transcripts.Transcript(turns=kept, current=self._transcript.current)
+
+    def state(self) -> State:
+        """Return the state that all clients share (M)."""
+        return self._state
+
+    def telemetry(self) -> dict[str, object]:
+        """Return all metrics (H1)."""
+        return self._telemetry.snapshot(self._clock(), media_dropped=self._outbox.dropped)
+
+    def extracted(self, name: str) -> object:
+        """Return the latest result of an extractor, None where there is none (A23)."""
+        return self._extraction.latest(name)
+
+    def extractors(self) -> Extraction:
+        """Return the extractors: to register, unregister and list (Q)."""
+        return self._extraction
+
+    def open_calls(self) -> list[v.FunctionCall]:
+        """Return the calls the model waits for."""
+        session = self._sessions.current
+        return [] if session is None else list(session.conversation.open_calls.values())
+
+    # What happens.
+
+    def events(self, *topics: str) -> Events:
+        """Return the semantic events from now on, or those of the topics named.
+
+        Raises `events.unknown_topic`.
+        """
+        return Events(self._hub, match(topics) if topics else SEMANTIC_STREAM)
+
+    def subscribe(self, *topics: str) -> Events:
+        """Return the raw session events from now on, or those of the topics named.
+
+        Raises `events.unknown_topic`.
+        """
+        return Events(self._hub, match(topics) if topics else RAW_STREAM)
+
+    # Within.
+
+    def _voiced(self, act: Callable[[Voice], Awaitable[None] | None], *, opens: bool) -> Sent:
+        session = self._sessions.opened() if opens else self._sessions.open()
+        return Sent(session, act(session.voice))
+
+    def _send_context(self, contents: Sequence[Content], *, prompt: bool) -> Sent:
+        """Send turns, then a prompt. Where they find no room nothing of them is kept."""
+        turns = PendingContext()
+        turns.extend(contents)
+        turns.prompt_armed = prompt
+        session = self._sessions.opened()
+        self._context.flush(session.put)  # what a deferred session left goes first
+        if prompt:
+            self._router.text_sent()  # what the model says next answers the prompt
+        turns.prompt(session.put)
         return Sent(session)
 
-    def _say(self, session: Session, text: str) -> None:
-        session.put(frames.text_turn(text))
-        self._telemetry.text_turns_in += 1
-        session.conversation.user_typed()
+    def _defers(self) -> bool:
+        return self._loaded.config.context.delivery == "deferred"
+
+    def _may_send(self) -> bool:
+        session = self._sessions.current
+        return (session is not None and session.open) or self._opens_on_use
 
     def _session_for_a_send(self) -> Session:
-        session = self._session
+        session = self._sessions.current
         if session is not None and session.open:
             return session
         if not self._opens_on_use:
-            raise _not_connected()
-        return self._open(self._base, self._plan(self._base))
+            raise not_connected()
+        return self._open(self._opener.base)
 
-    def _plan(self, loaded: Loaded) -> Plan:
-        """Return how to open a session. Raises `auth.missing_key` or `config.invalid`."""
-        config = loaded.config
-        key = credentials(config.session, self._environ)
-        return Plan(
-            url=endpoint(config.session, self._emulator_url),
-            headers=key.headers(),
-            setup=setup_message(config),
-            connect_timeout_s=config.session.connect_timeout_ms / 1000,
-            setup_timeout_s=config.session.setup_timeout_ms / 1000,
-            secrets=key.secrets(),
-        )
+    def _open(self, loaded: Loaded) -> Session:
+        """Open the one session there is. Once it has ended, connect alone opens another.
 
-    def _open(self, loaded: Loaded, plan: Plan) -> Session:
-        """Open the one session there is. Once it has ended, connect alone opens another."""
-        assert self._tasks is not None
+        What is refused is refused before anything has changed.
+        """
+        if self._tasks is None:
+            raise LiveHandleError(
+                "session.not_connected",
+                "The handle holds no session outside its `async with`: enter it first.",
+            )
+        plan = self._opener.plan(loaded)
+        self._configure_extractors(loaded)
         self._opens_on_use = False
-        self._vad = None
         self._loaded = loaded
-        self._session = Session(plan, router=self._router, outbox=self._outbox, clock=self._clock)
-        self._session.start(self._tasks)
+        self._session.config = loaded.config.session
+        session = Session(plan, router=self._router, outbox=self._outbox, clock=self._clock)
+        session.voice = Voice(
+            session,
+            context=self._context,
+            router=self._router,
+            rules=self._rules,
+            clock=self._clock,
+            start=self._start,
+            look=self._alarm.look,
+            commits=opener.commits(loaded.config, plan),
+            soft_turn_s=loaded.config.voice.soft_turn_timeout_ms / 1000,
+        )
+        self._sessions.current = session
+        self._router.opened(session.voice)
+        session.start(self._tasks)
         if loaded.config.session.greeting:
-            self._say(self._session, loaded.config.session.greeting)
-        return self._session
+            self._greet(session, loaded.config.session.greeting)
+        return session
+
+    def _greet(self, session: Session, greeting: str) -> None:
+        """Send the greeting through the user-facing writer: no session without it (A7)."""
+        try:
+            self._context.flush(session.put)
+            self._writer.say(session, greeting)
+        except LiveHandleError:
+            session.stop("disconnected")
+            raise
 
     async def _connected(self, session: Session) -> v.Session:
         await session.settled()
-        return self.session()
+        return self.session().describe()
 
-    async def _disconnected(self, session: Session | None) -> None:
+    def _end(self) -> Awaitable[None]:
+        self._opens_on_use = False
+        session = self._sessions.current
+        if session is not None:
+            session.stop("disconnected")
+        return self._ended(session)
+
+    async def _ended(self, session: Session | None) -> None:
         if session is not None:
             await session.done()
 
-    def _hear(self, session: Session, edge: "Edge") -> None:
-        talk = session.conversation
-        self._router.route(talk.speech_started() if edge.speaking else talk.speech_ended())
-        self._router.heard(speaking=edge.speaking)
+    def _configure_extractors(self, loaded: Loaded) -> None:
+        """Have the extractors of the configuration, and of no other.
 
-    def _hears(self) -> bool:
-        return self._loaded.config.voice.vad == "energy"
+        Raises `config.invalid`, `extraction.name_taken` or `extraction.too_many`; then those
+        there were are there still.
+        """
+        specs = specs_from_config(loaded.config.extraction.extractors)
+        before = [e.spec for e in self._extraction.registered() if e.owner == CONFIGURATION]
+        if specs == before:
+            return
+        try:
+            self._replace_extractors(specs)
+        except LiveHandleError:
+            self._replace_extractors(before)
+            raise
 
-    def _detector(self) -> "EnergyVad":
-        if self._vad is None:
-            # numpy takes a tenth of a second and 16 MB: it waits for the first audio.
-            from livehandled.voice.vad import EnergyVad, VadConfig
+    def _replace_extractors(self, specs: Sequence[ExtractorSpec]) -> None:
+        self._extraction.unregister_all(CONFIGURATION)
+        for spec in specs:
+            try:
+                self._extraction.register(spec)
+            except LiveHandleError as error:
+                if error.name != "extraction.bad_spec":
+                    raise
+                at = f"extraction.extractors.{spec.name}.{error.data['param']}"
+                raise LiveHandleError("config.invalid", error.message, param=at) from error
 
-            voice = self._loaded.config.voice
-            self._vad = EnergyVad(
-                VadConfig(
-                    start_threshold_db=voice.start_threshold_db,
-                    stop_threshold_db=voice.stop_threshold_db,
-                    min_speech_frames=voice.min_speech_frames,
-                    hangover_frames=voice.hangover_frames,
-                )
-            )
-        return self._vad
+    def _start(self, task: Callable[..., Coroutine[object, object, None]], *args: object) -> None:
+        assert self._tasks is not None
+        self._tasks.start_soon(task, *args)
+
+    def _state_changed(self, change: StateChange) -> None:
+        self._hub.publish("state.changed", change, key=change.key)
+
+    def _deadline(self) -> float | None:
+        session = self._sessions.current
+        voice = None if session is None or not session.open else session.voice.deadline
+        return min((at for at in (voice, self._report_at) if at is not None), default=None)
+
+    def _due(self, now: float) -> None:
+        session = self._sessions.current
+        if session is not None and session.open:
+            try:
+                session.voice.due(now)
+            except LiveHandleError as error:  # nobody called: it is told as an event
+                session.tell(error)
+        if self._report_at is not None and now >= self._report_at:
+            self._hub.publish("live.telemetry", t.Telemetry(telemetry=self.telemetry()))
+            self._set_report(now)
+
+    def _set_report(self, now: float) -> None:
+        interval_ms = self._opener.base.config.metrics.interval_ms
+        self._report_at = now + interval_ms / 1000 if interval_ms else None
 
 
-def _not_connected() -> LiveHandleError:
-    return LiveHandleError("session.not_connected", "No session is open: call connect.")
-
-
-def _pcm(data: str) -> bytes:
-    pcm = _decoded(data, "audio.bad_base64", "16-bit PCM")
-    if not pcm:
-        raise LiveHandleError("audio.empty", "The audio has no samples.", param="data")
-    if len(pcm) % 2:
-        raise LiveHandleError(
-            "audio.misaligned",
-            f"{len(pcm)} bytes are no whole number of 16-bit samples: send an even number.",
-            param="data",
-            expected="an even number of bytes",
-        )
-    return pcm
-
-
-def _decoded(data: str, error: str, what: str) -> bytes:
-    try:
-        return pybase64.b64decode(data, validate=True)
-    except ValueError as why:
-        raise LiveHandleError(
-            error,
-            "The data is not standard base64: use the alphabet with + and /, padded with =.",
-            param="data",
-            expected=f"base64 of {what}",
-        ) from why
+def _wall_ms() -> int:
+    return time.time_ns() // 1_000_000

@@ -12,6 +12,9 @@ from livehandle_proto.values import Value
 # No sequence gets this long, and a longer one costs more to read than it is worth.
 _MAX_SEQ_DIGITS = 20
 
+# Of keys that come and go, the last word is kept so long.
+_MAX_STATES = 16_384
+
 Sink = Callable[["Event"], None]
 """Takes an event at once: it may keep it or drop it, but never wait."""
 
@@ -19,14 +22,21 @@ Sink = Callable[["Event"], None]
 class Event:
     """One event. Its data is encoded at most once, whoever asks for its line."""
 
-    __slots__ = ("_body", "_head", "_line", "cursor", "data", "delivery", "seq", "topic", "ts_ms")
+    __slots__ = (
+        *("_body", "_head", "_line", "cursor", "data", "delivery", "key", "seq", "topic"),
+        "ts_ms",
+    )
 
-    def __init__(self, seq: int, cursor: str, ts_ms: int, topic: str, data: Value) -> None:
+    def __init__(
+        self, seq: int, cursor: str, ts_ms: int, topic: str, data: Value, key: str
+    ) -> None:
         self.seq = seq
         self.cursor = cursor
         self.ts_ms = ts_ms
         self.topic = topic
         self.data = data
+        self.key = key
+        """Of the `state` class: the latest event of a key stands for those before it."""
         self.delivery: Delivery = TOPICS[topic].delivery
         self._body: bytes | None = None
         self._head: bytes | None = None
@@ -71,6 +81,7 @@ class Hub:
         self._ring: deque[Event] = deque(maxlen=ring_events)
         self._forgotten_seq = 0
         self._states: dict[str, Event] = {}
+        """By key, the one that changed last at the end."""
 
     def now_ms(self) -> int:
         """Return the wall clock, in milliseconds since 1970."""
@@ -84,25 +95,36 @@ class Hub:
         """Return whether an event of the topic would reach anybody, now or by replay."""
         return bool(self._sinks[topic]) or TOPICS[topic].delivery != "stream"
 
-    def publish(self, topic: str, data: Value) -> None:
-        """Give the event its number, keep it by its class, and hand it to the topic's sinks."""
+    def publish(self, topic: str, data: Value, *, key: str = "") -> None:
+        """Give the event its number, keep it by its class, and hand it to the topic's sinks.
+
+        `key` tells apart the states of one topic.
+        """
         sinks = self._sinks[topic]
         delivery = TOPICS[topic].delivery
         if delivery == "stream" and not sinks:
             return
         self.last_seq += 1
-        event = Event(self.last_seq, self.cursor(), self._wall_ms(), topic, data)
+        name = f"{topic} {key}" if key else topic
+        event = Event(self.last_seq, self.cursor(), self._wall_ms(), topic, data, name)
         if delivery == "log":
             self._remember(event)
         elif delivery == "state":
-            self._states[topic] = event
+            self._replace(event)
         for sink in tuple(sinks):  # a sink may detach itself while it is called
             sink(event)
 
     def _remember(self, event: Event) -> None:
         if len(self._ring) == self._ring.maxlen:
-            self._forgotten_seq = self._ring[0].seq
+            self._forgotten_seq = max(self._forgotten_seq, self._ring[0].seq)
         self._ring.append(event)
+
+    def _replace(self, event: Event) -> None:
+        self._states.pop(event.key, None)
+        self._states[event.key] = event
+        if len(self._states) > _MAX_STATES:
+            oldest = self._states.pop(next(iter(self._states)))
+            self._forgotten_seq = max(self._forgotten_seq, oldest.seq)
 
     def attach(self, sink: Sink, topics: Iterable[str]) -> None:
         """Hand the topics' events to the sink from now on."""

@@ -86,15 +86,17 @@ async def _serve(service: Service, bound: socket.socket, emulator_url: str) -> N
         limits=config.limits,
         started=time.monotonic(),
         clock=time.monotonic,
-        peers=lambda: len(server.peers),
+        clients=lambda: [peer.queue() for peer in server.peers],
         shut_down=lambda: stop.wish("shutdown"),
     )
+    calls = Calls(handle, hub, around)
     server = ControlServer(
         bound,
-        dispatcher=Dispatcher(Calls(handle, hub, around).handlers()),
+        dispatcher=Dispatcher(calls.handlers()),
         hub=hub,
         control=config.control,
         limits=config.limits,
+        left=calls.left,
     )
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(_watch_signals, stop)

@@ -8,7 +8,21 @@ from typing import Annotated, Literal, NamedTuple
 
 from msgspec import Meta, Struct
 
-from livehandle_proto.values import Ended, Phase, Session, Value
+from livehandle_proto.extractors import ExtractorInfo, ExtractorSpec, Respond
+from livehandle_proto.states import MutationsSince, StateKeys, StateValue
+from livehandle_proto.transcripts import Transcript
+from livehandle_proto.values import (
+    Ended,
+    FunctionCall,
+    InputVadState,
+    Params,
+    PendingContext,
+    Phase,
+    Session,
+    Value,
+    VoiceState,
+    Writer,
+)
 
 MIN_LINE_BYTES = 65_536
 """No line to a client is this long unless the client raised the limit (section 2)."""
@@ -18,10 +32,6 @@ MAX_LINE_BYTES = 2**30
 
 MAX_TIMEOUT_MS = 2**31 - 1
 """The longest wait a call can ask for: some 24 days."""
-
-
-class Params(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Base of what a method takes."""
 
 
 class NoParams(Params, frozen=True):
@@ -79,6 +89,88 @@ class SendToolResponse(Params, frozen=True):
     """Answers to calls the model made; they travel in one frame."""
 
     responses: Annotated[list[ToolAnswer], Meta(min_length=1)]
+
+
+class UpdateInstruction(Params, frozen=True):
+    """The instruction that replaces the one the session has."""
+
+    instruction: str
+
+
+class ContentTurn(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One turn of the history: parts as the Live API has them, names in either spelling."""
+
+    role: Literal["user", "model"]
+    parts: Annotated[list[dict[str, object]], Meta(min_length=1)]
+
+
+class SendClientContent(Params, frozen=True):
+    """Turns for the model's history; with `turn_complete` it speaks now."""
+
+    turns: list[ContentTurn]
+    turn_complete: bool
+
+
+class QueueContext(Params, frozen=True):
+    """Context for the model: whole turns, or one turn of text by `role`; and whether to prompt.
+
+    At least one of `turns`, `text` and `prompt` is given.
+    """
+
+    turns: list[ContentTurn] = []
+    text: str | None = None
+    role: Literal["user", "model"] = "model"
+    prompt: bool = False
+
+
+class WaitForPhase(Params, frozen=True):
+    """The phase to wait for, and how long in milliseconds; without it, for as long as it takes."""
+
+    phase: Phase
+    timeout_ms: Annotated[int, Meta(ge=0, le=MAX_TIMEOUT_MS)] | None = None
+
+
+class TranscriptWindow(Params, frozen=True):
+    """How many finished turns, at most; without it, all that are kept."""
+
+    turns: Annotated[int, Meta(ge=0)] | None = None
+
+
+class StateKey(Params, frozen=True):
+    """A key of the shared state."""
+
+    key: str
+
+
+class StateEntry(Params, frozen=True):
+    """A key of the shared state, and a JSON value for it."""
+
+    key: str
+    value: object
+
+
+class StatePrefix(Params, frozen=True):
+    """The beginning of the keys that are meant."""
+
+    prefix: str
+
+
+class StateKeysAsked(Params, frozen=True):
+    """The beginning of the keys that are meant; empty: all."""
+
+    prefix: str = ""
+
+
+class StateCursor(Params, frozen=True):
+    """A cursor of `state.mutations_since`; 0 is before the first mutation."""
+
+    cursor: Annotated[int, Meta(ge=0)]
+
+
+class ExtractorName(Params, frozen=True):
+    """An extractor, by its name."""
+
+    name: str
 
 
 class Subscribe(Params, frozen=True):
@@ -145,11 +237,48 @@ class PhaseNow(Value, frozen=True, kw_only=True):
     phase: Phase
 
 
+class Extractors(Value, frozen=True, kw_only=True):
+    """All extractors, in the order of registration."""
+
+    extractors: list[ExtractorInfo]
+
+
+class ResumeHandle(Value, frozen=True, kw_only=True, omit_defaults=False):
+    """Whether the service has given a handle to resume with. A secret: it is not told itself."""
+
+    present: bool
+    resumable: bool
+    """Whether the session can be resumed from where it stands now."""
+
+
+class ClientQueue(Value, frozen=True, kw_only=True, omit_defaults=False):
+    """What waits for a client, and what it has missed: an entry of `clients` in `telemetry`."""
+
+    client: str
+    """What it calls itself in `daemon.hello`."""
+    subscriptions: int
+    queued_lines: int
+    queued_bytes: int
+    """Of events."""
+    lag: int
+    """Events published since the last one that was written or queued."""
+    dropped: int
+    """Events of the stream class, since it connected."""
+    lagged: int
+    """Subscriptions that fell behind and were ended."""
+
+
 class Snapshot(Value, frozen=True, kw_only=True):
     """The state that a subscription starts from."""
 
     phase: Phase
     session: Session
+    voice_state: VoiceState
+    input_vad_state: InputVadState
+    state: dict[str, object]
+    transcript: Transcript
+    pending_tools: list[FunctionCall]
+    """Calls the model waits for."""
     telemetry: dict[str, object]
 
 
@@ -174,6 +303,24 @@ class Method(NamedTuple):
 
 Tree = dict[str, object]
 
+
+def _sends(prefix: str, how: str) -> Mapping[str, Method]:
+    """Return the sends of a writer: the user-facing one, or the session itself."""
+    return {
+        f"{prefix}.send_audio": Method(SendAudio, None, f"Send audio unheard, {how}."),
+        f"{prefix}.send_text": Method(SendText, None, f"Send a typed turn, {how}."),
+        f"{prefix}.send_video": Method(SendVideo, None, f"Send one picture, {how}."),
+        f"{prefix}.send_tool_response": Method(SendToolResponse, None, "Answer the model's calls."),
+        f"{prefix}.send_client_content": Method(SendClientContent, None, "Add to the history."),
+        f"{prefix}.update_instruction": Method(
+            UpdateInstruction, None, "Give the model another instruction."
+        ),
+        f"{prefix}.signal_activity_start": Method(NoParams, None, "Write an activityStart."),
+        f"{prefix}.signal_activity_end": Method(NoParams, None, "Write an activityEnd."),
+        f"{prefix}.disconnect": Method(NoParams, None, "End the session."),
+    }
+
+
 METHODS: Mapping[str, Method] = {
     "daemon.hello": Method(Hello, Daemon, "Who answers, at which level, with which limits."),
     "daemon.ping": Method(NoParams, None, "Answers null."),
@@ -189,6 +336,33 @@ METHODS: Mapping[str, Method] = {
     "send_text": Method(SendText, None, "Send a typed turn."),
     "send_video": Method(SendVideo, None, "Send one picture."),
     "send_tool_response": Method(SendToolResponse, None, "Answer the model's calls."),
+    "update_instruction": Method(UpdateInstruction, None, "Give the model another instruction."),
+    "playback_drained": Method(NoParams, None, "Everything of the model has been played."),
+    "user_speech_started": Method(NoParams, None, "The user began to speak."),
+    "user_speech_ended": Method(NoParams, None, "The user stopped speaking."),
+    "flush_deferred_prompt": Method(NoParams, None, "The same as playback_drained."),
+    "voice_state": Method(NoParams, VoiceState, "Who speaks, and what waits for that."),
+    "input_vad_state": Method(NoParams, InputVadState, "The voice activity detector."),
+    "queue_context": Method(QueueContext, None, "Tell the model more, by context.delivery."),
+    "pending_context": Method(NoParams, PendingContext, "The context that waits."),
+    "writer": Method(NoParams, Writer, "The user-facing writer."),
+    **_sends("writer", "context that waits goes first"),
+    **_sends("session", "past the context that waits"),
+    "session.wait_for_phase": Method(WaitForPhase, PhaseNow, "Answers when the phase is reached."),
+    "session.resume_handle": Method(NoParams, ResumeHandle, "Whether a resumption handle is kept."),
+    "transcript": Method(TranscriptWindow, Transcript, "Finished turns and the open one."),
+    "state": Method(NoParams, Tree, "The whole shared state."),
+    "state.get": Method(StateKey, StateValue, "The value of a key."),
+    "state.set": Method(StateEntry, None, "Set a key."),
+    "state.remove": Method(StateKey, StateValue, "Remove a key; answers what it held."),
+    "state.keys": Method(StateKeysAsked, StateKeys, "The keys with a prefix."),
+    "state.clear_prefix": Method(StatePrefix, None, "Remove all keys with a prefix."),
+    "state.mutations_since": Method(StateCursor, MutationsSince, "The journal after a cursor."),
+    "extracted": Method(ExtractorName, object, "The latest result of an extractor, or null."),
+    "extractors.register": Method(ExtractorSpec, None, "Add an extractor."),
+    "extractors.unregister": Method(ExtractorName, None, "Remove an extractor."),
+    "extractors.list": Method(NoParams, Extractors, "All extractors."),
+    "extractors.respond": Method(Respond, None, "Answer an extractor.run event."),
     "events": Method(Subscribe, Subscribed, "Subscribe, by default to the semantic events."),
     "subscribe": Method(Subscribe, Subscribed, "Subscribe, by default to the raw events."),
     "unsubscribe": Method(Unsubscribe, None, "End a subscription of this connection."),

@@ -10,7 +10,10 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
     difference in case or between `-` and `_` alone.
     """
     for candidate in known:
-        if candidate != word and (_one_edit(word, candidate) or _folded(word, candidate)):
+        # A word may be megabytes long, and a name never is: the lengths are compared first.
+        if abs(len(word) - len(candidate)) > 1 or candidate == word:
+            continue
+        if _one_edit(word, candidate) or _folded(word, candidate):
             return candidate
     return None
 
@@ -20,8 +23,7 @@ def _folded(a: str, b: str) -> bool:
 
 
 def _one_edit(a: str, b: str) -> bool:
-    if abs(len(a) - len(b)) > 1:
-        return False
+    """Whether two words are one edit apart, whose lengths differ by one at most."""
     start = 0
     while start < min(len(a), len(b)) and a[start] == b[start]:
         start += 1

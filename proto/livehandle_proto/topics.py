@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping
 from typing import Literal, NamedTuple
 
 from livehandle_proto.errors import LiveHandleError
+from livehandle_proto.extractors import Extraction, ExtractionFailure, ExtractorRun, Promotion
+from livehandle_proto.states import StateChange
 from livehandle_proto.suggest import nearest
 from livehandle_proto.values import Ended, ErrorObject, FunctionCall, Phase, Value
 
@@ -84,6 +86,43 @@ class TurnComplete(Value, frozen=True, kw_only=True):
     reason: str | None = None
 
 
+class TurnEnded(Value, frozen=True, kw_only=True, omit_defaults=False):
+    """The end of turn number `turn`, and the whole text of both sides, as the transcript has it.
+
+    The model's is cut to what was heard. `reason` is the service's, or `soft_timeout`.
+    """
+
+    turn: int
+    user: str
+    model: str
+    interrupted: bool
+    reason: str | None = None
+
+
+class TurnMetrics(Value, frozen=True, kw_only=True, omit_defaults=False):
+    """What a turn cost (H16). `latency_ms` is from the end of speech or text to the answer."""
+
+    turn: int
+    latency_ms: int | None
+    prompt_tokens: int | None
+    response_tokens: int | None
+
+
+class ToolExecution(Value, frozen=True, kw_only=True, omit_defaults=False):
+    """A call that was answered: `result` as it went to the model."""
+
+    call_id: str
+    name: str
+    args: dict[str, object]
+    result: dict[str, object]
+
+
+class Telemetry(Value, frozen=True, kw_only=True):
+    """All metrics, as `telemetry` answers them."""
+
+    telemetry: dict[str, object]
+
+
 class PhaseChange(Value, frozen=True, kw_only=True):
     """The phase that began and the one it followed."""
 
@@ -119,6 +158,9 @@ class Usage(Value, frozen=True, kw_only=True):
     thoughts_token_count: int | None = None
     tool_use_prompt_token_count: int | None = None
     total_token_count: int | None = None
+    prompt_tokens_by_modality: dict[str, int] | None = None
+    """By AUDIO, TEXT, IMAGE, …; where the service says."""
+    response_tokens_by_modality: dict[str, int] | None = None
 
 
 class RawMessage(Value, frozen=True, kw_only=True):
@@ -191,12 +233,21 @@ TOPICS: Mapping[str, Topic] = {
     "live.thought": Topic("log", Text, "A thought the model shows."),
     "live.vad_start": Topic("log", Nothing, "The user began to speak."),
     "live.vad_end": Topic("log", Nothing, "The user stopped speaking."),
-    "live.turn_complete": Topic("log", TurnComplete, "The turn has ended."),
+    "live.extraction": Topic("log", Extraction, "An extractor found something."),
+    "live.extraction_error": Topic("log", ExtractionFailure, "An extractor failed."),
+    "live.state_promotion": Topic("log", Promotion, "What became of an extracted field."),
+    "live.tool_execution": Topic("log", ToolExecution, "A call was answered."),
+    "live.tool_cancelled": Topic("log", CallIds, "Calls no longer wanted."),
+    "live.turn_complete": Topic("log", TurnEnded, "The turn has ended."),
+    "live.turn_metrics": Topic("log", TurnMetrics, "What the turn cost."),
+    "live.telemetry": Topic("state", Telemetry, "All metrics, every metrics.interval_ms."),
     "live.interrupted": Topic("log", Nothing, "The user cut the model off: stop playing."),
     "live.connected": Topic("log", SessionStarted, "The session is set up."),
     "live.disconnected": Topic("log", Ended, "The session has ended."),
     "live.error": Topic("log", ErrorObject, "Something failed; the session may go on."),
     "live.go_away": Topic("log", GoAway, "The service will close the connection."),
+    "state.changed": Topic("state", StateChange, "A key of the shared state."),
+    "extractor.run": Topic("log", ExtractorRun, "Your extractor is to look at the transcript."),
     "events.lagged": Topic("log", Lagged, "This subscription fell behind and has ended."),
     "events.dropped": Topic("log", Dropped, "Events of a stream topic were dropped here."),
     "daemon.notification_failed": Topic("log", FailedNotification, "A call without id failed."),
@@ -205,7 +256,7 @@ TOPICS: Mapping[str, Topic] = {
 }
 
 OWN_TOPICS = frozenset(
-    {"events.lagged", "events.dropped", "daemon.notification_failed", "daemon.bye"}
+    {"extractor.run", "events.lagged", "events.dropped", "daemon.notification_failed", "daemon.bye"}
 )
 """Topics that concern one connection or subscription: sent to it unasked, never subscribed."""
 
@@ -242,7 +293,7 @@ def match(patterns: Iterable[str]) -> frozenset[str]:
             )
             raise LiveHandleError(
                 "events.unknown_topic",
-                f"No topic matches {pattern!r}: {hint}",
+                f"No topic matches {pattern[:80]!r}: {hint}",
                 param="topics",
                 did_you_mean=near,
             )

@@ -23,12 +23,64 @@ class Value(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Base of what the daemon answers and tells. Fields that are unset are left out."""
 
 
+class Params(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Base of what a method takes."""
+
+
 class FunctionCall(Value, frozen=True, kw_only=True):
     """A call the model makes. `id` is empty where Vertex gave none."""
 
     id: str
     name: str
     args: dict[str, object]
+
+
+class VoiceState(Value, frozen=True, kw_only=True, omit_defaults=False):
+    """Who speaks, and what waits for that (C1)."""
+
+    user_speaking: bool
+    playback_active: bool
+    """The model's speech is being played, as far as the daemon knows."""
+    prompt_pending: bool
+    prompt_epoch: int
+    """How often speech began over a pending prompt."""
+    last_barge_in_ms_ago: int | None
+    last_playback_drained_ms_ago: int | None
+
+
+class InputVadState(Value, frozen=True, kw_only=True, omit_defaults=False):
+    """The voice activity detector of the microphone (F2)."""
+
+    backend: str
+    """`energy-zcr`, `silero`, or `off`."""
+    sample_rate: int
+    frame_duration_ms: int
+    frame_size: int
+    """Samples in a frame."""
+    state: Literal["silence", "pending_speech", "speech", "hangover"]
+    speaking: bool
+    """In speech or in hangover."""
+    last_probability: float | None
+    """That the last frame was speech; 0.0 or 1.0 by energy. None before the first."""
+    frames_processed: int
+    last_transition_ms_ago: int | None
+    """Since speech last began or ended; None before it did."""
+
+
+class Writer(Value, frozen=True, kw_only=True, omit_defaults=False):
+    """The user-facing writer."""
+
+    kind: Literal["deferred", "direct"]
+    pending_context: int
+    """Turns that wait to be sent before the next audio, text or picture."""
+    prompt_armed: bool
+
+
+class PendingContext(Value, frozen=True, kw_only=True, omit_defaults=False):
+    """Context that waits, oldest first, and whether a prompt follows it."""
+
+    turns: list[dict[str, object]]
+    prompt_armed: bool
 
 
 class Close(Value, frozen=True, kw_only=True):

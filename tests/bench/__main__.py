@@ -1,9 +1,9 @@
-"""Run all benchmarks, or those named: `python -m bench [round_trip] [audio] [start] [cli]`."""
+"""Run all benchmarks, or those named: `python -m bench [NAME ...]`, the names as in `ALL`."""
 
 import importlib
 import sys
 
-ALL = ("round_trip", "audio", "start", "cli")
+ALL = ("round_trip", "audio", "start", "cli", "vad")
 
 if __name__ == "__main__":
     for name in sys.argv[1:] or ALL:

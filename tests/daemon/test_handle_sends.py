@@ -40,10 +40,37 @@ async def test_b1_text_is_sent_counted_and_opens_a_turn() -> None:
     async with handle(saying(text("Hi"), TURN_COMPLETE)) as rig:
         await rig.handle.connect({})
         await rig.told.until("live.turn_complete")
-        assert rig.handle.session().current_turn is None
+        assert rig.handle.session().describe().current_turn is None
         await rig.handle.send_text("I am pescatarian")
         assert (await rig.heard(2))[1] == sent_text("I am pescatarian")
-        assert rig.handle.session().current_turn == 1
+        assert rig.handle.session().describe().current_turn == 1
+        assert rig.handle.telemetry()["text_turns_in"] == 1
+
+
+async def test_b2_a_typed_turn_is_the_users_words_in_the_finished_turn() -> None:
+    async def script(call: Call) -> None:
+        await call.set_up()
+        await call.hear()
+        await call.say(TURN_COMPLETE)
+        await call.hear_all()
+
+    async with handle(script) as rig:
+        await rig.handle.send_text("I am pescatarian")
+        await rig.told.until("live.turn_complete")
+        [turn] = rig.handle.transcript().turns
+        assert turn.user == "I am pescatarian"
+        assert rig.handle.transcript(0).turns == []
+
+
+async def test_b3_a_text_that_was_not_sent_is_not_in_the_transcript() -> None:
+    async with handle(Call.hear_all, limits__outbox_frames="1") as rig:
+        rig.handle.send_text("one")
+        for send in (rig.handle.send_text, rig.handle.writer().send_text):
+            with refused("session.queue_full"):
+                send("two")
+        current = rig.handle.transcript().current
+        assert current is not None
+        assert current.user == "one"
         assert rig.handle.telemetry()["text_turns_in"] == 1
 
 
@@ -91,10 +118,10 @@ async def test_a_bad_send_is_refused_by_name_and_leaves_everything_as_it_was(
         assert caught.value.data["param"] == param
         assert rig.service.requests == []  # not even a session was opened for it
         await rig.handle.connect({})
-        before = (rig.handle.session().turns, rig.handle.telemetry(), rig.told.topics)
+        before = (rig.handle.session().describe().turns, rig.handle.telemetry(), rig.told.topics)
         with refused(name):
             send(rig.handle)
-        after = (rig.handle.session().turns, rig.handle.telemetry(), rig.told.topics)
+        after = (rig.handle.session().describe().turns, rig.handle.telemetry(), rig.told.topics)
         assert before == after
         await rig.handle.send_text("go on")
         assert (await rig.heard(2))[1] == sent_text("go on")
@@ -113,7 +140,7 @@ async def test_speech_in_real_audio_is_heard_as_events_and_as_a_phase() -> None:
         assert rig.told.phases()[3:] == ["user_speaking", "active"]
         speech = rig.told.topics.index("live.vad_start")
         assert rig.told.topics[speech - 1] == "session.phase_changed"
-        assert rig.handle.session().current_turn == 0
+        assert rig.handle.session().describe().current_turn == 0
         assert rig.handle.telemetry()["audio_chunks_in"] == len(pcm) // 640
 
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from livehandle_proto import topics as t
 from livehandle_proto.envelope import event_head
 from livehandle_proto.errors import LiveHandleError
+from livehandle_proto.states import StateChange
 from livehandle_proto.topics import TOPICS
 from livehandle_proto.values import FunctionCall, Phase
 from livehandled import hub as hub_module
@@ -267,3 +268,29 @@ def test_a_replay_is_what_a_live_sink_got_or_it_is_refused(
         assert after > ring_events
     assert seqs(live) == sorted(set(seqs(live)))
     assert hub.can_replay(hub.last_seq)
+
+
+def changed(key: str, value: object) -> StateChange:
+    return StateChange(key=key, value=value, removed=False, sequence=1, origin="set")
+
+
+def test_of_the_keys_of_one_state_topic_each_is_replayed_with_its_latest_value() -> None:
+    hub = new_hub()
+    for key, value in (("a", 1), ("b", 2), ("a", 3)):
+        hub.publish("state.changed", changed(key, value), key=key)
+    replayed = list(hub.replay(0, {"state.changed"}))
+    assert [e.data for e in replayed] == [changed("b", 2), changed("a", 3)]
+    assert hub.can_replay(0)
+
+
+def test_keys_without_end_are_forgotten_from_the_oldest_and_a_replay_says_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(hub_module, "_MAX_STATES", 10)
+    hub = new_hub()
+    for number in range(25):
+        hub.publish("state.changed", changed(str(number), number), key=str(number))
+    assert len(hub._states) == 10
+    assert not hub.can_replay(14)
+    assert hub.can_replay(15)
+    assert seqs(list(hub.replay(15, {"state.changed"}))) == [*range(16, 26)]

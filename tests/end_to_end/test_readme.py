@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from support.daemon import DaemonProcess, running_daemon
+from livehandle_proto.methods import METHODS
+from support.daemon import DaemonProcess, environment, running_daemon
+from support.emulator import running_emulator
 
 README = (Path(__file__).parents[2] / "README.md").read_text()
 EXAMPLES = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
@@ -45,6 +47,34 @@ def test_the_library_example_prints_every_event_of_the_turn(daemon: DaemonProces
     assert printed[-1].startswith("live.turn_complete")
 
 
+def test_the_example_without_a_daemon_does_the_same_and_is_short(tmp_path: Path) -> None:
+    found = re.search(r"<!-- library -->\n```python\n(.*?)```", README, re.DOTALL)
+    assert found is not None
+    lines = [line for line in found[1].splitlines() if line.strip()]
+    assert len(lines) < 15
+    with running_emulator(tmp_path) as emulator:
+        port = emulator.url.rpartition(":")[2]
+        program = "\n".join(lines).replace(":9000", f":{port}")
+        environ = environment(tmp_path, {"GEMINI_API_KEY": "any"})
+        done = subprocess.run(
+            [sys.executable, "-W", "error", "-c", program],
+            capture_output=True,
+            text=True,
+            env=environ,
+            timeout=30,
+            check=True,
+        )
+    words = re.findall(r"live.output_transcript .*text='([^']*)'", done.stdout)
+    assert "".join(words) == WHAT_IT_SAYS
+    assert done.stdout.splitlines()[-1].startswith("live.turn_complete")
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_is_in_the_readme(method: str) -> None:
+    a_writers = "writer." + method.partition(".")[2] in METHODS  # there as `writer.*`
+    assert a_writers or f"`{method}`" in README
+
+
 @pytest.mark.skipif(shutil.which("nc") is None, reason="needs nc (netcat-openbsd)")
 def test_nc_gets_an_answer_to_a_line_without_an_end(daemon: DaemonProcess) -> None:
     command = re.search(r"\$ (printf .*\| nc .*)", README)
@@ -57,7 +87,11 @@ def test_nc_gets_an_answer_to_a_line_without_an_end(daemon: DaemonProcess) -> No
 def test_socat_gets_answers_and_then_events(daemon: DaemonProcess) -> None:
     command = re.search(r"\$ (socat .*)\n((?:\{.*\n)+)", README)
     assert command is not None
-    waiting = ["sh", "-c", command[1].replace("socat ", "socat -t 10 ") + " | grep -m1 transcript"]
+    waiting = [
+        "sh",
+        "-c",
+        command[1].replace("socat ", "socat -t 10 ") + " | grep -m1 live.output_transcript",
+    ]
     assert '"text":"You "' in output_of(waiting, daemon.path, command[2])
 
 

@@ -26,6 +26,8 @@ AREAS = {
     "upstream": range(1300, 1400),
     "auth": range(1400, 1500),
     "events": range(1500, 1600),
+    "state": range(1600, 1700),
+    "extraction": range(1600, 1700),
     "daemon": range(1900, 2000),
     "wire": range(1900, 2000),
     "config": range(1900, 2000),

@@ -12,17 +12,35 @@ from livehandle_proto.methods import (
     MIN_LINE_BYTES,
     Done,
     Hello,
-    Params,
+    QueueContext,
+    SendClientContent,
+    SendToolResponse,
+    StateCursor,
     Subscribe,
+    TranscriptWindow,
+    WaitForPhase,
 )
+from livehandle_proto.values import Params
 
 EACH = pytest.mark.parametrize("name", METHODS)
+
+SENDS = (
+    *("send_audio", "send_text", "send_video", "send_tool_response", "send_client_content"),
+    *("update_instruction", "signal_activity_start", "signal_activity_end", "disconnect"),
+)
 
 # Protocol section 4, as far as this API level goes.
 EXPECTED = {
     *("daemon.hello", "daemon.ping", "daemon.status", "daemon.shutdown"),
     *("connect", "disconnect", "done", "phase", "session", "session.config"),
-    *("send_audio", "send_text", "send_video", "send_tool_response"),
+    *("send_audio", "send_text", "send_video", "send_tool_response", "update_instruction"),
+    *("playback_drained", "user_speech_started", "user_speech_ended", "flush_deferred_prompt"),
+    *("voice_state", "input_vad_state", "queue_context", "pending_context", "writer"),
+    *(f"{prefix}.{send}" for prefix in ("writer", "session") for send in SENDS),
+    *("session.wait_for_phase", "session.resume_handle", "transcript", "extracted"),
+    *("state", "state.get", "state.set", "state.remove", "state.keys", "state.clear_prefix"),
+    *("state.mutations_since", "extractors.register", "extractors.unregister"),
+    *("extractors.list", "extractors.respond"),
     *("events", "subscribe", "unsubscribe", "telemetry"),
 }
 
@@ -63,6 +81,18 @@ def test_unknown_parameters_are_refused_and_names_are_in_snake_case(name: str) -
         (Done, b'{"timeout_ms":-1}', False),
         (Done, b'{"timeout_ms":%d}' % MAX_TIMEOUT_MS, True),
         (Done, b'{"timeout_ms":1%s}' % (b"0" * 400), False),
+        (WaitForPhase, b'{"phase":"active","timeout_ms":-1}', False),
+        (WaitForPhase, b'{"phase":"active","timeout_ms":%d}' % MAX_TIMEOUT_MS, True),
+        (WaitForPhase, b'{"phase":"active","timeout_ms":%d}' % (MAX_TIMEOUT_MS + 1), False),
+        (TranscriptWindow, b'{"turns":0}', True),
+        (TranscriptWindow, b'{"turns":-1}', False),
+        (StateCursor, b'{"cursor":0}', True),
+        (StateCursor, b'{"cursor":-1}', False),
+        (SendToolResponse, b'{"responses":[]}', False),
+        (SendClientContent, b'{"turns":[],"turn_complete":true}', True),
+        (SendClientContent, b'{"turns":[{"role":"user","parts":[]}],"turn_complete":true}', False),
+        (QueueContext, b'{"turns":[]}', True),
+        (QueueContext, b'{"turns":[{"role":"system","parts":[{}]}]}', False),
         (Subscribe, b'{"topics":[]}', False),
         (Subscribe, b'{"topics":null}', True),
     ],

@@ -11,7 +11,7 @@ from livehandle_proto.topics import OWN_TOPICS, RAW_STREAM, SEMANTIC_STREAM, TOP
 from livehandle_proto.values import Ended, ErrorObject, FunctionCall, Value
 
 STREAM = {"session.audio_data", "session.media", "session.raw", "live.audio", "live.media"}
-STATE = {"session.phase_changed"}
+STATE = {"session.phase_changed", "live.telemetry", "state.changed"}
 
 MUST_EXIST = """
     session.connected session.text_delta session.text_complete session.audio_data session.media
@@ -21,8 +21,11 @@ MUST_EXIST = """
     session.resume_update session.voice_activity_start session.voice_activity_end
     session.interaction_status session.usage session.raw
     live.audio live.media live.text_delta live.text_complete live.input_transcript
-    live.output_transcript live.thought live.vad_start live.vad_end live.turn_complete
+    live.output_transcript live.thought live.vad_start live.vad_end live.extraction
+    live.extraction_error live.state_promotion live.tool_execution live.tool_cancelled
+    live.turn_complete live.turn_metrics live.telemetry
     live.interrupted live.connected live.disconnected live.error live.go_away
+    state.changed extractor.run
     events.lagged events.dropped daemon.notification_failed daemon.stopping daemon.bye
 """
 """Those of section 5 that something in this daemon can bring about."""
@@ -43,7 +46,7 @@ def test_a_topic_is_delivered_by_its_class_and_says_what_it_means(name: str) -> 
 def test_subscribe_gives_the_raw_events_by_default_and_events_the_semantic_ones() -> None:
     assert {n for n in TOPICS if n.startswith("session.")} - STREAM == RAW_STREAM
     live = {n for n in TOPICS if n.startswith("live.")} - STREAM
-    assert live | {"daemon.stopping"} == SEMANTIC_STREAM
+    assert live | {"daemon.stopping", "state.changed"} == SEMANTIC_STREAM
 
 
 @pytest.mark.parametrize(
@@ -52,7 +55,8 @@ def test_subscribe_gives_the_raw_events_by_default_and_events_the_semantic_ones(
         (["live.audio"], {"live.audio"}),
         (["session.raw", "session.raw"], {"session.raw"}),
         (["session.*"], RAW_STREAM),
-        (["live.*", "daemon.*"], SEMANTIC_STREAM),
+        (["live.*", "daemon.*", "state.*"], SEMANTIC_STREAM),
+        (["state.*"], {"state.changed"}),
         (["*"], RAW_STREAM | SEMANTIC_STREAM),
         (["*", "live.audio"], RAW_STREAM | SEMANTIC_STREAM | {"live.audio"}),
         (["daemon.*"], {"daemon.stopping"}),
@@ -81,6 +85,8 @@ def test_a_star_names_neither_a_stream_nor_what_concerns_one_connection(pattern:
         ("daemon.by", None),  # one edit from a topic that cannot be subscribed
         ("events.lagged", None),
         ("events.*", None),
+        ("extractor.run", None),
+        ("extractor.*", None),
         ("tool.*", None),
         ("live.audio.*", None),
         ("live", None),
@@ -143,6 +149,19 @@ def matched(*patterns: str) -> frozenset[str] | None:
             t.PhaseChange(phase="active", previous="setup_sent"),
             b'{"phase":"active","previous":"setup_sent"}',
         ),
+        (
+            t.TurnEnded(turn=0, user="hi", model="", interrupted=False),
+            b'{"turn":0,"user":"hi","model":"","interrupted":false,"reason":null}',
+        ),
+        (
+            t.TurnMetrics(turn=1, latency_ms=5, prompt_tokens=None, response_tokens=3),
+            b'{"turn":1,"latency_ms":5,"prompt_tokens":null,"response_tokens":3}',
+        ),
+        (
+            t.ToolExecution(call_id="c1", name="f", args={}, result={"output": 1}),
+            b'{"call_id":"c1","name":"f","args":{},"result":{"output":1}}',
+        ),
+        (t.Telemetry(telemetry={"errors": 0}), b'{"telemetry":{"errors":0}}'),
         (t.GoAway(), b"{}"),
         (t.GoAway(time_left_ms=0), b'{"time_left_ms":0}'),
         (
@@ -150,6 +169,10 @@ def matched(*patterns: str) -> frozenset[str] | None:
             b'{"resumable":true,"last_consumed_client_message_index":null}',
         ),
         (t.Usage(total_token_count=3), b'{"total_token_count":3}'),
+        (
+            t.Usage(prompt_tokens_by_modality={"AUDIO": 7}),
+            b'{"prompt_tokens_by_modality":{"AUDIO":7}}',
+        ),
         (t.Lagged(last_seq=7, missed=2), b'{"last_seq":7,"missed":2}'),
         (t.Dropped(count=2, first=3, last=9), b'{"count":2,"from":3,"to":9}'),
         (t.Stopping(reason="SIGTERM"), b'{"reason":"SIGTERM"}'),

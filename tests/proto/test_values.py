@@ -11,9 +11,13 @@ from livehandle_proto.values import (
     Ended,
     ErrorObject,
     FunctionCall,
+    InputVadState,
+    PendingContext,
     Phase,
     Session,
     Value,
+    VoiceState,
+    Writer,
 )
 
 NO_SESSION = Session(
@@ -83,6 +87,76 @@ def test_a_session_shows_every_field_even_where_there_is_none() -> None:
 )
 def test_what_is_unset_is_left_out(value: Value, shown: dict[str, object]) -> None:
     assert msgspec.to_builtins(value) == shown
+
+
+VOICE = VoiceState(
+    user_speaking=False,
+    playback_active=True,
+    prompt_pending=False,
+    prompt_epoch=0,
+    last_barge_in_ms_ago=None,
+    last_playback_drained_ms_ago=0,
+)
+VAD = InputVadState(
+    backend="off",
+    sample_rate=16_000,
+    frame_duration_ms=20,
+    frame_size=320,
+    state="silence",
+    speaking=False,
+    last_probability=None,
+    frames_processed=0,
+    last_transition_ms_ago=None,
+)
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (
+            VOICE,
+            {
+                "user_speaking": False,
+                "playback_active": True,
+                "prompt_pending": False,
+                "prompt_epoch": 0,
+                "last_barge_in_ms_ago": None,
+                "last_playback_drained_ms_ago": 0,
+            },
+        ),
+        (
+            VAD,
+            {
+                "backend": "off",
+                "sample_rate": 16_000,
+                "frame_duration_ms": 20,
+                "frame_size": 320,
+                "state": "silence",
+                "speaking": False,
+                "last_probability": None,
+                "frames_processed": 0,
+                "last_transition_ms_ago": None,
+            },
+        ),
+        (
+            Writer(kind="direct", pending_context=0, prompt_armed=False),
+            {"kind": "direct", "pending_context": 0, "prompt_armed": False},
+        ),
+        (PendingContext(turns=[], prompt_armed=False), {"turns": [], "prompt_armed": False}),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Value) else "",
+)
+def test_c1_f2_what_a_clone_asks_for_has_every_field_even_where_there_is_none(
+    value: Value, shown: dict[str, object]
+) -> None:
+    assert msgspec.to_builtins(value) == shown
+    assert msgspec.convert(shown, type(value)) == value
+
+
+@pytest.mark.parametrize("state", ["talking", "", None])
+def test_an_unknown_state_of_the_detector_is_refused(state: object) -> None:
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.convert({**msgspec.to_builtins(VAD), "state": state}, InputVadState)
 
 
 @pytest.mark.parametrize("value", [NO_SESSION, Ended(reason="stopped"), Close(code=1000)])

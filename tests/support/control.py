@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 
 import anyio
 
-from livehandle_proto.methods import METHODS, Params
+from livehandle_proto.methods import METHODS
+from livehandle_proto.values import Params
 from livehandled.control.dispatch import Handler
 from livehandled.control.outlet import Outlet
 from livehandled.hub import Hub

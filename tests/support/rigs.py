@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 
@@ -12,6 +12,7 @@ import pytest
 from livehandle_proto import values as v
 from livehandle_proto.errors import LiveHandleError
 from livehandle_proto.topics import TOPICS
+from livehandled.extraction.extractor import Extraction
 from livehandled.gemini import frames
 from livehandled.handle import LiveHandle
 from livehandled.hub import Hub
@@ -20,7 +21,11 @@ from livehandled.session.connection import Plan
 from livehandled.session.outbox import Outbox
 from livehandled.session.router import Router
 from livehandled.session.supervisor import Session
+from livehandled.signals import Signals
+from livehandled.state import State
 from livehandled.telemetry import Telemetry
+from livehandled.transcript import Transcript
+from livehandled.voice.reactor import DEFAULT_RULES, Rule
 from support.service import (
     ENVIRON,
     KEY,
@@ -62,9 +67,19 @@ class SessionRig:
         hub = Hub(ring_events=4096, wall_ms=lambda: 0)
         self.telemetry = Telemetry(started=0.0)
         self.outbox = Outbox(limit=64, media_s=1.0)
-        self.session = Session(
-            plan, router=Router(hub, self.telemetry), outbox=self.outbox, clock=clock
+        self.state = State(now_ms=hub.now_ms)
+        self.transcript = Transcript()
+        self.router = Router(
+            hub,
+            self.telemetry,
+            transcript=self.transcript,
+            signals=Signals(self.state, clock),
+            extraction=Extraction(
+                self.state, self.transcript, publish=hub.publish, start=_nothing_to_start
+            ),
+            clock=clock,
         )
+        self.session = Session(plan, router=self.router, outbox=self.outbox, clock=clock)
         self.told = Listener(hub, *(topics or TOPICS))
 
     def describe(self) -> v.Session:
@@ -95,6 +110,10 @@ async def session(
     assert b"kept-out" not in told
 
 
+def _nothing_to_start(*_task: object) -> None:
+    raise AssertionError("no extractor is registered")
+
+
 class HandleRig:
     """A handle, its service, and all that it tells."""
 
@@ -103,6 +122,7 @@ class HandleRig:
         service: Service,
         *,
         environ: Mapping[str, str] = ENVIRON,
+        rules: Sequence[Rule] = DEFAULT_RULES,
         clock: Callable[[], float] = time.monotonic,
         **values: str,
     ) -> None:
@@ -110,7 +130,7 @@ class HandleRig:
         self.service = service
         self.told = Listener(hub, *(topic for topic in TOPICS if topic != "session.raw"))
         loaded = configured(service.url, **values)
-        self.handle = LiveHandle(loaded, hub=hub, environ=environ, clock=clock)
+        self.handle = LiveHandle(loaded, hub=hub, environ=environ, rules=rules, clock=clock)
 
     async def heard(self, count: int) -> list[dict[str, object]]:
         """Wait until the service has heard so many frames, and return them."""
@@ -134,17 +154,18 @@ async def handle(
     refuse: HTTPStatus | None = None,
     words: str = "",
     environ: Mapping[str, str] = ENVIRON,
+    rules: Sequence[Rule] = DEFAULT_RULES,
     clock: Callable[[], float] = time.monotonic,
     **values: str,
 ) -> AsyncIterator[HandleRig]:
     async with running(script, refuse=refuse, words=words) as service:
-        rig = HandleRig(service, environ=environ, clock=clock, **values)
+        rig = HandleRig(service, environ=environ, rules=rules, clock=clock, **values)
         with anyio.fail_after(10):
             async with rig.handle:
                 yield rig
         assert rig.handle.phase() == "disconnected"
         assert KEY.encode() not in b"".join(rig.told.lines())
-        assert KEY not in str(rig.handle.session())
+        assert KEY not in str(rig.handle.session().describe())
         assert KEY not in str(rig.handle.config())
 
 

@@ -9,7 +9,7 @@ from livehandle_proto.suggest import nearest
 from livehandled.config import toml_file
 from livehandled.config.keys import KEYS, SECTIONS, Key
 
-PER_SESSION = ("session", "context", "voice")
+PER_SESSION = ("session", "context", "voice", "extraction")
 """The sections `connect {config}` may set."""
 
 SET_AT_START = frozenset(
@@ -42,7 +42,7 @@ class Origin(NamedTuple):
     """Where a value stands."""
 
     text: str
-    """`file PATH:LINE`, `env NAME`, `flag --set`, `connect` or `default`."""
+    """`file PATH:LINE`, `env NAME`, `flag --set`, `program`, `connect` or `default`."""
     file: str | None = None
     line: int | None = None
 
@@ -103,6 +103,12 @@ def from_flags(flags: Mapping[str, str]) -> Layer:
         key = _key(name, origin)
         layer[name] = _read_text(key, text, origin)
     return layer
+
+
+def from_program(tree: Mapping[str, object]) -> Layer:
+    """Return what a program sets for a handle of its own. Raises `config.invalid`."""
+    origin = Origin("program")
+    return _from_tree(tree, lambda *_: origin)
 
 
 def from_connect(tree: Mapping[str, object]) -> Layer:
@@ -218,7 +224,7 @@ def _refusal(
     hint = f"; did you mean {did_you_mean}?" if did_you_mean else "."
     return LiveHandleError(
         "config.invalid",
-        f"Correct {param} ({origin.text}): {problem}{hint}",
+        f"Correct {param[:80]} ({origin.text}): {problem}{hint}",
         file=origin.file,
         line=origin.line,
         param=param,

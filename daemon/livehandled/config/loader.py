@@ -26,6 +26,7 @@ class _Layers(NamedTuple):
     backend that is chosen in the end."""
     environment: Layer
     flags: Layer
+    """Of the daemon's command line, or of the program that holds the handle."""
     connect: Layer
 
 
@@ -34,7 +35,7 @@ class Loaded(NamedTuple):
 
     config: Config
     sources: Mapping[str, str]
-    """By key: `default`, `file PATH:LINE`, `env NAME`, `flag --set` or `connect`."""
+    """By key: `default`, `file PATH:LINE`, `env NAME`, `flag --set`, `program` or `connect`."""
     given: _Layers
 
 
@@ -53,14 +54,15 @@ def load(file: Path | None, environ: Mapping[str, str], flags: Mapping[str, str]
     of the wrong type or out of range, with `file`, `line`, `param`, `expected` and
     `did_you_mean` where they are known.
     """
-    given = _Layers(
-        file=_file_layer(file),
-        sdk={name: value for name, value in environ.items() if name in layers.SDK_VARIABLES},
-        environment=layers.from_environment(environ),
-        flags=layers.from_flags(flags),
-        connect={},
-    )
-    return _resolved(given)
+    return _resolved(_given(file, environ, layers.from_flags(flags)))
+
+
+def from_tree(tree: Mapping[str, object], environ: Mapping[str, str]) -> Loaded:
+    """Return a program's own configuration: the tree over the environment over the file.
+
+    Raises `config.invalid` as `load` does.
+    """
+    return _resolved(_given(None, environ, layers.from_program(tree)))
 
 
 def with_overrides(loaded: Loaded, overrides: Mapping[str, object]) -> Loaded:
@@ -90,6 +92,16 @@ def effective(loaded: Loaded) -> Shown:
         entry = {"value": value, "source": loaded.sources[name]}
         shown.setdefault(section, {})[field] = entry
     return shown
+
+
+def _given(file: Path | None, environ: Mapping[str, str], flags: Layer) -> _Layers:
+    return _Layers(
+        file=_file_layer(file),
+        sdk={name: value for name, value in environ.items() if name in layers.SDK_VARIABLES},
+        environment=layers.from_environment(environ),
+        flags=flags,
+        connect={},
+    )
 
 
 def _file_layer(file: Path | None) -> Layer:

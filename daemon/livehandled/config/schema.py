@@ -109,8 +109,15 @@ class Session(Section, frozen=True, kw_only=True):
 
 
 class Context(Section, frozen=True, kw_only=True):
-    """What the model remembers."""
+    """What the model remembers, and when it is told more."""
 
+    delivery: Annotated[
+        Literal["immediate", "deferred"],
+        Meta(
+            description="Whether queued context is sent at once, or before the next audio, text or "
+            "picture, and a prompt with it once playback or the user's speech has ended."
+        ),
+    ] = "immediate"
     compression: Annotated[
         bool,
         Meta(description="Whether the service shortens a long context by a sliding window."),
@@ -118,23 +125,75 @@ class Context(Section, frozen=True, kw_only=True):
 
 
 class Voice(Section, frozen=True, kw_only=True):
-    """How the user's speech is told from silence. A frame is 30 ms."""
+    """How the user's speech is told from silence. A frame is 30 ms, for silero 32 ms.
+
+    Levels and `pre_speech_frames` are not the Rust runtime's 15, 10 and 3: at a signal-to-noise
+    ratio of 10 dB those miss half of all utterances, and cut the first syllable of most others
+    (measured by `python -m bench vad`).
+    """
 
     vad: Annotated[
-        Literal["energy", "off"], Meta(description="The voice activity detector, or none.")
+        Literal["energy", "silero", "off"],
+        Meta(description="The voice activity detector: energy, silero (an extra), or none."),
     ] = "energy"
+    authority: Annotated[
+        Literal["server", "client"],
+        Meta(
+            description="Who decides when the user speaks: the service, or the daemon's detector, "
+            "which then writes activity marks."
+        ),
+    ] = "server"
+    commit: Annotated[
+        Literal["immediate", "responsive", "conversational"],
+        Meta(
+            description="How long the client authority waits before it ends a turn, and before it "
+            "interrupts the model: 0 and 0, 400 and 600, 800 and 1400 ms."
+        ),
+    ] = "immediate"
+    soft_turn_timeout_ms: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=600_000,
+            description="A turn that the model does not answer ends so long after the user's "
+            "speech, ms. 0: it waits for the service.",
+        ),
+    ] = 0
     start_threshold_db: Annotated[
-        float, Meta(ge=0, le=96, description="Speech starts this far above the noise floor, dB.")
-    ] = 15.0
+        float,
+        Meta(ge=0, le=96, description="Speech starts this far above the noise floor, dB. Energy."),
+    ] = 12.0
     stop_threshold_db: Annotated[
-        float, Meta(ge=0, le=96, description="Speech stops below this over the noise floor, dB.")
-    ] = 10.0
+        float,
+        Meta(ge=0, le=96, description="Speech stops below this over the noise floor, dB. Energy."),
+    ] = 8.0
     min_speech_frames: Annotated[
         int, Meta(ge=1, le=1000, description="Frames of speech in a row that start an utterance.")
     ] = 2
     hangover_frames: Annotated[
         int, Meta(ge=1, le=1000, description="Frames of silence in a row that end an utterance.")
     ] = 8
+    pre_speech_frames: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=100,
+            description="Frames before an utterance's start that the service hears with it, "
+            "under client authority.",
+        ),
+    ] = 10
+
+
+class Extraction(Section, frozen=True, kw_only=True):
+    """What is read out of the conversation, turn by turn."""
+
+    extractors: Annotated[
+        dict[str, object],
+        Meta(
+            description="Extractors by name, each a table as extractors.register takes it, "
+            "without the name. Each source replaces the table of the one below it."
+        ),
+    ] = {}
 
 
 class Control(Section, frozen=True, kw_only=True):
@@ -186,6 +245,15 @@ class Limits(Section, frozen=True, kw_only=True):
     ] = 1000
 
 
+class Metrics(Section, frozen=True, kw_only=True):
+    """What the daemon measures, and how often it tells."""
+
+    interval_ms: Annotated[
+        int,
+        Meta(ge=0, le=3_600_000, description="Time between live.telemetry events, ms. 0: none."),
+    ] = 0
+
+
 class Log(Section, frozen=True, kw_only=True):
     """What the daemon writes about itself."""
 
@@ -201,6 +269,8 @@ class Config(Section, frozen=True, kw_only=True):
     session: Session = Session()
     context: Context = Context()
     voice: Voice = Voice()
+    extraction: Extraction = Extraction()
     control: Control = Control()
     limits: Limits = Limits()
+    metrics: Metrics = Metrics()
     log: Log = Log()

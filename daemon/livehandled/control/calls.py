@@ -5,28 +5,32 @@ So calls of one connection begin in the order they came.
 """
 
 import os
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import NamedTuple, TypeVar
 
-import anyio
+import msgspec
 
 from livehandle_proto import __version__
 from livehandle_proto import methods as m
 from livehandle_proto import values as v
 from livehandle_proto.envelope import MAX_BATCH
-from livehandle_proto.errors import LiveHandleError
+from livehandle_proto.extractors import ExtractorSpec, Respond
+from livehandle_proto.methods import MIN_LINE_BYTES
+from livehandle_proto.states import Mutation, MutationsSince, StateKeys, StateValue
 from livehandle_proto.topics import RAW_STREAM, SEMANTIC_STREAM, match
 from livehandled.config.schema import Limits
 from livehandled.control.dispatch import Handler
 from livehandled.control.peer import Peer
-from livehandled.handle import LiveHandle, Sent
+from livehandled.handle import LiveHandle
 from livehandled.hub import Hub
+from livehandled.session.writer import Sent, Writer
 
 API_LEVEL = 1
 _NAME = "livehandled"
+_PAGE_BYTES = MIN_LINE_BYTES - 1024
 _CAPABILITIES = ["events.replay", "events.snapshot"]
 
-T = TypeVar("T", bound=m.Params)
+T = TypeVar("T", bound=v.Params)
 
 
 class Surroundings(NamedTuple):
@@ -37,8 +41,8 @@ class Surroundings(NamedTuple):
     started: float
     """Monotonic seconds."""
     clock: Callable[[], float]
-    peers: Callable[[], int]
-    """How many clients are connected."""
+    clients: Callable[[], list[m.ClientQueue]]
+    """What waits for each client that is connected."""
     shut_down: Callable[[], None]
 
 
@@ -52,25 +56,22 @@ class Calls:
 
     def handlers(self) -> Mapping[str, Handler[Peer]]:
         """Return each method's handler, by name."""
-        handle = self._handle
+        return {
+            **self._of_the_daemon(),
+            **self._of_the_session(),
+            **_sends("writer", self._handle.writer()),
+            **_sends("session", self._handle.session()),
+            **self._of_the_voice(),
+            **self._of_the_state(),
+            **self._of_extractors(),
+        }
+
+    def _of_the_daemon(self) -> Mapping[str, Handler[Peer]]:
         return {
             "daemon.hello": _takes(m.Hello, self._hello),
             "daemon.ping": lambda _peer, _params: None,
             "daemon.status": lambda _peer, _params: self._status(),
             "daemon.shutdown": lambda _peer, _params: self._around.shut_down(),
-            "connect": _takes(m.Connect, lambda _peer, p: handle.connect(p.config)),
-            "disconnect": lambda _peer, _params: handle.disconnect(),
-            "done": _takes(m.Done, lambda _peer, p: self._done(p)),
-            "phase": lambda _peer, _params: m.PhaseNow(phase=handle.phase()),
-            "session": lambda _peer, _params: handle.session(),
-            "session.config": lambda _peer, _params: handle.config(),
-            "send_audio": _takes(m.SendAudio, lambda _peer, p: _sent(handle.send_audio(p.data))),
-            "send_text": _takes(m.SendText, lambda _peer, p: _sent(handle.send_text(p.text))),
-            "send_video": _takes(m.SendVideo, lambda _peer, p: _sent(handle.send_video(p.data))),
-            "send_tool_response": _takes(
-                m.SendToolResponse,
-                lambda _peer, p: _sent(handle.send_tool_response(p.responses)),
-            ),
             "events": _takes(
                 m.Subscribe, lambda peer, p: self._subscribe(peer, p, "e", SEMANTIC_STREAM)
             ),
@@ -78,7 +79,82 @@ class Calls:
                 m.Subscribe, lambda peer, p: self._subscribe(peer, p, "s", RAW_STREAM)
             ),
             "unsubscribe": _takes(m.Unsubscribe, self._unsubscribe),
-            "telemetry": lambda _peer, _params: handle.telemetry(),
+            "telemetry": lambda _peer, _params: self._telemetry(),
+        }
+
+    def _of_the_session(self) -> Mapping[str, Handler[Peer]]:
+        handle, session = self._handle, self._handle.session()
+        return {
+            "connect": _takes(m.Connect, lambda _peer, p: handle.connect(p.config)),
+            "disconnect": lambda _peer, _params: handle.disconnect(),
+            "done": _takes(m.Done, lambda _peer, p: handle.done(p.timeout_ms)),
+            "phase": lambda _peer, _params: m.PhaseNow(phase=handle.phase()),
+            "session": lambda _peer, _params: session.describe(),
+            "session.config": lambda _peer, _params: handle.config(),
+            "session.wait_for_phase": _takes(m.WaitForPhase, lambda _peer, p: self._wait(p)),
+            "session.resume_handle": lambda _peer, _params: m.ResumeHandle(
+                present=session.resume_handle() is not None,
+                resumable=session.describe().resumable,
+            ),
+            "transcript": _takes(m.TranscriptWindow, lambda _peer, p: handle.transcript(p.turns)),
+            "send_audio": _takes(m.SendAudio, lambda _peer, p: _sent(handle.send_audio(p.data))),
+            "send_text": _takes(m.SendText, lambda _peer, p: _sent(handle.send_text(p.text))),
+            "send_video": _takes(m.SendVideo, lambda _peer, p: _sent(handle.send_video(p.data))),
+            "send_tool_response": _takes(
+                m.SendToolResponse,
+                lambda _peer, p: _sent(handle.send_tool_response(p.responses)),
+            ),
+            "update_instruction": _takes(
+                m.UpdateInstruction,
+                lambda _peer, p: _sent(handle.update_instruction(p.instruction)),
+            ),
+        }
+
+    def _of_the_voice(self) -> Mapping[str, Handler[Peer]]:
+        handle = self._handle
+        return {
+            "playback_drained": lambda _peer, _params: _sent(handle.playback_drained()),
+            "user_speech_started": lambda _peer, _params: _sent(handle.user_speech_started()),
+            "user_speech_ended": lambda _peer, _params: _sent(handle.user_speech_ended()),
+            "flush_deferred_prompt": lambda _peer, _params: _sent(handle.flush_deferred_prompt()),
+            "voice_state": lambda _peer, _params: handle.voice_state(),
+            "input_vad_state": lambda _peer, _params: handle.input_vad_state(),
+            "queue_context": _takes(m.QueueContext, lambda _peer, p: self._queue(p)),
+            "pending_context": lambda _peer, _params: self._pending_context(),
+            "writer": lambda _peer, _params: handle.writer_state(),
+        }
+
+    def _of_the_state(self) -> Mapping[str, Handler[Peer]]:
+        state = self._handle.state()
+        return {
+            "state": lambda _peer, _params: state.as_dict(),
+            "state.get": _takes(
+                m.StateKey,
+                lambda _peer, p: StateValue(value=state.get(p.key), present=state.contains(p.key)),
+            ),
+            "state.set": _takes(m.StateEntry, lambda _peer, p: state.set(p.key, p.value)),
+            "state.remove": _takes(m.StateKey, lambda _peer, p: self._remove(p.key)),
+            "state.keys": _takes(
+                m.StateKeysAsked, lambda _peer, p: StateKeys(keys=state.keys(p.prefix))
+            ),
+            "state.clear_prefix": _takes(
+                m.StatePrefix, lambda _peer, p: state.clear_prefix(p.prefix)
+            ),
+            "state.mutations_since": _takes(m.StateCursor, lambda _peer, p: self._mutations(p)),
+        }
+
+    def _of_extractors(self) -> Mapping[str, Handler[Peer]]:
+        handle, extractors = self._handle, self._handle.extractors()
+        return {
+            "extracted": _takes(m.ExtractorName, lambda _peer, p: handle.extracted(p.name)),
+            "extractors.register": _takes(ExtractorSpec, self._register),
+            "extractors.unregister": _takes(
+                m.ExtractorName, lambda peer, p: extractors.unregister(p.name, peer)
+            ),
+            "extractors.list": lambda _peer, _params: m.Extractors(
+                extractors=extractors.registered()
+            ),
+            "extractors.respond": _takes(Respond, lambda peer, p: peer.runs.respond(p)),
         }
 
     def _hello(self, peer: Peer, params: m.Hello) -> m.Daemon:
@@ -101,7 +177,7 @@ class Calls:
                 ring_events=limits.ring_events,
                 client_buffer_bytes=limits.client_buffer_bytes,
             ),
-            session=self._handle.session(),
+            session=self._handle.session().describe(),
         )
 
     def _status(self) -> m.Status:
@@ -113,23 +189,10 @@ class Calls:
             instance=self._hub.instance,
             socket=around.socket,
             uptime_ms=int((around.clock() - around.started) * 1000),
-            clients=around.peers(),
+            clients=len(around.clients()),
             last_seq=self._hub.last_seq,
-            session=self._handle.session(),
+            session=self._handle.session().describe(),
         )
-
-    async def _done(self, params: m.Done) -> v.Ended:
-        if params.timeout_ms is None:
-            return await self._handle.done()
-        try:
-            with anyio.fail_after(params.timeout_ms / 1000):
-                return await self._handle.done()
-        except TimeoutError as error:
-            raise LiveHandleError(
-                "session.timeout",
-                f"The session had not ended after {params.timeout_ms} ms: wait longer, or call "
-                "disconnect.",
-            ) from error
 
     def _subscribe(
         self, peer: Peer, params: m.Subscribe, prefix: str, default: frozenset[str]
@@ -153,21 +216,113 @@ class Calls:
     def _snapshot(self) -> m.Snapshot:
         handle = self._handle
         return m.Snapshot(
-            phase=handle.phase(), session=handle.session(), telemetry=handle.telemetry()
+            phase=handle.phase(),
+            session=handle.session().describe(),
+            voice_state=handle.voice_state(),
+            input_vad_state=handle.input_vad_state(),
+            state=handle.state().as_dict(),
+            transcript=handle.transcript(),
+            pending_tools=handle.open_calls(),
+            telemetry=handle.telemetry(),
         )
+
+    def _telemetry(self) -> dict[str, object]:
+        return {**self._handle.telemetry(), "clients": self._around.clients()}
+
+    def _wait(self, params: m.WaitForPhase) -> Awaitable[m.PhaseNow]:
+        seconds = None if params.timeout_ms is None else params.timeout_ms / 1000
+        waiting = self._handle.session().wait_for_phase(params.phase, seconds)
+
+        async def waited() -> m.PhaseNow:
+            return m.PhaseNow(phase=await waiting)
+
+        return waited()
+
+    def _queue(self, params: m.QueueContext) -> Awaitable[None] | None:
+        turns = [msgspec.to_builtins(turn) for turn in params.turns]
+        return _sent(
+            self._handle.queue_context(
+                turns, text=params.text, role=params.role, prompt=params.prompt
+            )
+        )
+
+    def _pending_context(self) -> v.PendingContext:
+        context = self._handle.pending_context()
+        return v.PendingContext(
+            turns=[msgspec.to_builtins(turn) for turn in context.turns],
+            prompt_armed=context.prompt_armed,
+        )
+
+    def _remove(self, key: str) -> StateValue:
+        state = self._handle.state()
+        present = key in state.keys(key)
+        return StateValue(value=state.remove(key), present=present)
+
+    def _mutations(self, params: m.StateCursor) -> MutationsSince:
+        state = self._handle.state()
+        mutations = state.mutations_since(params.cursor)
+        page = mutations[: _fitting(mutations)]
+        return MutationsSince(
+            mutations=page,
+            cursor=page[-1].sequence if page else state.cursor,
+            more=len(page) < len(mutations),
+            gap=state.try_mutations_since(params.cursor) is None,
+        )
+
+    def left(self, peer: Peer) -> None:
+        """Forget what a peer that has gone leaves behind."""
+        self._handle.extractors().unregister_all(peer)
+
+    def _register(self, peer: Peer, spec: ExtractorSpec) -> None:
+        self._handle.extractors().register(spec, peer.runs, peer)
 
     def _unsubscribe(self, peer: Peer, params: m.Unsubscribe) -> None:
         peer.unsubscribe(params.subscription)
 
 
+def _fitting(mutations: Sequence[Mutation]) -> int:
+    """Return how many of the mutations fit a line; at least one."""
+    size = 0
+    for count, mutation in enumerate(mutations):
+        size += len(msgspec.json.encode(mutation)) + 1
+        if size > _PAGE_BYTES:
+            return max(count, 1)
+    return len(mutations)
+
+
 def _takes(params: type[T], handler: Callable[[Peer, T], object]) -> Handler[Peer]:
     """Return a handler of one kind of parameters as a handler of any: the catalogue's kind."""
 
-    def checked(peer: Peer, given: m.Params) -> object:
+    def checked(peer: Peer, given: v.Params) -> object:
         assert isinstance(given, params)
         return handler(peer, given)
 
     return checked
+
+
+def _sends(prefix: str, writer: Writer) -> Mapping[str, Handler[Peer]]:
+    """Return the sends of a writer."""
+
+    def content(_peer: Peer, params: m.SendClientContent) -> Awaitable[None] | None:
+        turns = [msgspec.to_builtins(turn) for turn in params.turns]
+        return _sent(writer.send_client_content(turns, turn_complete=params.turn_complete))
+
+    handlers: dict[str, Handler[Peer]] = {
+        "send_audio": _takes(m.SendAudio, lambda _peer, p: _sent(writer.send_audio(p.data))),
+        "send_text": _takes(m.SendText, lambda _peer, p: _sent(writer.send_text(p.text))),
+        "send_video": _takes(m.SendVideo, lambda _peer, p: _sent(writer.send_video(p.data))),
+        "send_tool_response": _takes(
+            m.SendToolResponse, lambda _peer, p: _sent(writer.send_tool_response(p.responses))
+        ),
+        "send_client_content": _takes(m.SendClientContent, content),
+        "update_instruction": _takes(
+            m.UpdateInstruction, lambda _peer, p: _sent(writer.update_instruction(p.instruction))
+        ),
+        "signal_activity_start": lambda _peer, _params: _sent(writer.signal_activity_start()),
+        "signal_activity_end": lambda _peer, _params: _sent(writer.signal_activity_end()),
+        "disconnect": lambda _peer, _params: writer.disconnect(),
+    }
+    return {f"{prefix}.{name}": handler for name, handler in handlers.items()}
 
 
 def _sent(sent: Sent) -> Awaitable[None] | None:

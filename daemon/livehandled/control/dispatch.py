@@ -24,8 +24,9 @@ from msgspec import Raw
 
 from livehandle_proto.envelope import BadRequestError, Request, decode_request
 from livehandle_proto.errors import LiveHandleError
-from livehandle_proto.methods import METHODS, Params
+from livehandle_proto.methods import METHODS
 from livehandle_proto.suggest import nearest
+from livehandle_proto.values import Params
 from livehandled.control.params import decode_params
 
 _log = logging.getLogger(__name__)

@@ -40,6 +40,11 @@ class Outlet:
         return not self._waiting and not self._unsent
 
     @property
+    def waiting(self) -> int:
+        """Lines that wait their turn."""
+        return len(self._waiting) + bool(self._unsent)
+
+    @property
     def answers_wait(self) -> bool:
         """Whether an answer waits behind another line."""
         return self._answers > 0

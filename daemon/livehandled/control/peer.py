@@ -12,7 +12,7 @@ from anyio.abc import TaskGroup
 from livehandle_proto import topics as t
 from livehandle_proto.envelope import BadRequestError, decode_batch, event_body, event_head
 from livehandle_proto.errors import LiveHandleError
-from livehandle_proto.methods import MIN_LINE_BYTES
+from livehandle_proto.methods import MIN_LINE_BYTES, ClientQueue
 from livehandle_proto.suggest import nearest
 from livehandle_proto.values import ErrorObject, Value
 from livehandled.control.answers import answer_line, fitted
@@ -21,6 +21,7 @@ from livehandled.control.inlet import Inlet
 from livehandled.control.lines import HTTP_REFUSAL
 from livehandled.control.outlet import Outlet
 from livehandled.control.subscriptions import Backlog, Subscription
+from livehandled.extraction.client_kind import ClientRuns
 from livehandled.hub import Hub
 
 _MAX_PENDING = 256
@@ -59,6 +60,8 @@ class Peer:
         """Lines to this peer are shorter than this."""
         self.subscriptions: dict[str, Subscription] = {}
         self.outlet = Outlet(connection)
+        self.runs = ClientRuns(lambda run: self.tell("extractor.run", run))
+        """What its extractors have been asked."""
         self.stopping = False
         """Set when the daemon stops: new calls are refused."""
         self._connection = connection
@@ -144,6 +147,20 @@ class Peer:
         self.line_bytes = line_bytes
         for subscription in self.subscriptions.values():
             subscription.line_bytes = line_bytes
+
+    def queue(self) -> ClientQueue:
+        """Return what waits for this peer, and what it has missed."""
+        live = [s.last_seq for s in self.subscriptions.values() if not s.ended]
+        behind = 0 if self.outlet.idle else self._hub.last_seq - min(live, default=0)
+        return ClientQueue(
+            client=self.client,
+            subscriptions=len(live),
+            queued_lines=self.outlet.waiting,
+            queued_bytes=self._backlog.log_bytes + self._backlog.stream_bytes,
+            lag=behind if live else 0,
+            dropped=self._backlog.dropped,
+            lagged=self._backlog.lagged,
+        )
 
     def tell(self, topic: str, data: Value) -> None:
         """Write an event that concerns this connection alone."""

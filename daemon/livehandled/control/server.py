@@ -2,6 +2,7 @@
 
 import logging
 import socket
+from collections.abc import Callable
 
 import anyio
 import msgspec
@@ -30,6 +31,7 @@ class ControlServer:
         hub: Hub,
         control: Control,
         limits: Limits,
+        left: Callable[[Peer], None],
     ) -> None:
         self.peers: set[Peer] = set()
         self._listener = listener
@@ -37,6 +39,8 @@ class ControlServer:
         self._hub = hub
         self._control = control
         self._limits = PeerLimits(limits.max_line_bytes, limits.client_buffer_bytes)
+        self._left = left
+        """Told of each peer that has gone."""
         self._accepting = anyio.CancelScope()
 
     async def run(self) -> None:
@@ -99,6 +103,7 @@ class ControlServer:
             _log.exception("the connection of process %d failed", who.pid)
         finally:
             self.peers.discard(peer)
+            self._left(peer)
             _log.debug("client %r gone: process %d of user %d", peer.client, who.pid, who.uid)
 
 

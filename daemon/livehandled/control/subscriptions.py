@@ -24,6 +24,10 @@ class Backlog:
         self.log_bytes = 0
         self.stream_bytes = 0
         self.stream: deque[StreamPlace] = deque()
+        self.dropped = 0
+        """Events of the stream class that were dropped."""
+        self.lagged = 0
+        """Subscriptions that fell behind and were ended."""
 
 
 class StreamPlace:
@@ -66,11 +70,12 @@ class Subscription:
         self.topics = frozenset(topics)
         self.line_bytes = line_bytes
         self.ended = False
+        self.last_seq = start_seq
+        """Of the last event that was written or waits."""
         self._head = event_head(name)
         self._hub = hub
         self._outlet = outlet
         self._backlog = backlog
-        self._last_seq = start_seq
         self._lagging = False
         self._missed = 0
         self._states: dict[str, Waiting] = {}
@@ -84,10 +89,10 @@ class Subscription:
         """
         if self.ended:
             return
-        if not self._hub.can_replay(self._last_seq):
-            self._lag(missed=self._hub.last_seq - self._last_seq)
+        if not self._hub.can_replay(self.last_seq):
+            self._lag(missed=self._hub.last_seq - self.last_seq)
             return
-        for event in self._hub.replay(self._last_seq, self.topics):
+        for event in self._hub.replay(self.last_seq, self.topics):
             if event.delivery == "log" and not self._has_room(event.line(self._head)):
                 self._outlet.wait(Waiting(b"", self._go_on))
                 return
@@ -108,18 +113,19 @@ class Subscription:
         if self._lagging:
             self._missed += event.delivery == "log"
             return
-        line = event.line(self._head)
-        if len(line) >= self.line_bytes:
-            line = self._too_large(event, len(line))
         if self._outlet.idle:
-            self._outlet.write(line)
-            self._last_seq = event.seq
+            self._outlet.write(self._line(event))
+            self.last_seq = event.seq
         elif event.delivery == "log":
-            self._wait_log(event, line)
+            self._wait_log(event, self._line(event))
         elif event.delivery == "state":
-            self._wait_state(event, line)
+            self._wait_state(event)
         else:
-            self._wait_stream(event, line)
+            self._wait_stream(event, self._line(event))
+
+    def _line(self, event: Event) -> bytes:
+        line = event.line(self._head)
+        return line if len(line) < self.line_bytes else self._too_large(event, len(line))
 
     def _has_room(self, line: bytes) -> bool:
         backlog = self._backlog
@@ -131,26 +137,28 @@ class Subscription:
             return
         self._backlog.log_bytes += len(line)
         self._outlet.wait(Waiting(line, partial(self._log_taken, line)))
-        self._last_seq = event.seq
+        self.last_seq = event.seq
 
     def _log_taken(self, line: bytes) -> bytes:
         self._backlog.log_bytes -= len(line)
         return line
 
-    def _wait_state(self, event: Event, line: bytes) -> None:
-        """Put the newest value at the end, for its number is the highest."""
-        older = self._states.pop(event.topic, None)
+    def _wait_state(self, event: Event) -> None:
+        """Put the newest value at the end, for its number is the highest.
+
+        Its line is made when its turn comes: what waits is the hub's event, and no copy of it.
+        """
+        older = self._states.pop(event.key, None)
         if older is not None:
             self._outlet.drop(older)
-        waiting = Waiting(line)
-        waiting.render = partial(self._state_taken, event.topic, waiting)
-        self._states[event.topic] = waiting
+        waiting = Waiting(b"", partial(self._state_taken, event))
+        self._states[event.key] = waiting
         self._outlet.wait(waiting)
-        self._last_seq = event.seq
+        self.last_seq = event.seq
 
-    def _state_taken(self, topic: str, waiting: Waiting) -> bytes:
-        del self._states[topic]
-        return waiting.line
+    def _state_taken(self, event: Event) -> bytes:
+        del self._states[event.key]
+        return self._line(event)
 
     def _wait_stream(self, event: Event, line: bytes) -> None:
         waiting = Waiting(line)
@@ -168,7 +176,7 @@ class Subscription:
     def _stream_taken(self, place: StreamPlace) -> bytes:
         self._backlog.stream.popleft()
         self._backlog.stream_bytes -= len(place.waiting.line)
-        self._last_seq = max(self._last_seq, place.event.seq)
+        self.last_seq = max(self.last_seq, place.event.seq)
         return place.waiting.line
 
     def dropped(self, place: StreamPlace) -> None:
@@ -179,6 +187,7 @@ class Subscription:
         else:
             self._outlet.drop(place.waiting)
         self._gap.count += 1
+        self._backlog.dropped += 1
         self._gap.last = place.event.seq
 
     def _gap_taken(self) -> bytes:
@@ -193,6 +202,7 @@ class Subscription:
         """End with one notice, which counts what is missed until it is written."""
         self._lagging = True
         self._missed = missed
+        self._backlog.lagged += 1
         if self._outlet.idle:
             self._outlet.write(self._lag_taken())
         else:
@@ -200,8 +210,8 @@ class Subscription:
 
     def _lag_taken(self) -> bytes:
         self.end()
-        lagged = Lagged(last_seq=self._last_seq, missed=self._missed)
-        return self._notice("events.lagged", lagged, self._last_seq)
+        lagged = Lagged(last_seq=self.last_seq, missed=self._missed)
+        return self._notice("events.lagged", lagged, self.last_seq)
 
     def _notice(self, topic: str, data: Value, seq: int) -> bytes:
         return self._head + event_body(seq, self._hub.cursor(seq), self._hub.now_ms(), topic, data)

@@ -97,3 +97,8 @@ class Content(Message, frozen=True, kw_only=True):
 def text_content(text: str, role: str | None = None) -> Content:
     """Return content of one text part."""
     return Content(parts=[Part(text=text)], role=role)
+
+
+def as_object(result: object) -> Object:
+    """Return a function's result as an object, never an empty one: it would be left out (B19)."""
+    return result if isinstance(result, dict) and result else {"output": result}

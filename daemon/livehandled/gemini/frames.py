@@ -1,20 +1,55 @@
-"""The frames a running session sends (wire 2.2 to 2.4)."""
+"""The frames a running session sends (wire 2.2 to 2.5)."""
 
 from collections.abc import Sequence
 
 from livehandle_proto.methods import ToolAnswer
-from livehandled.gemini.client import ClientContent, ClientMessage, RealtimeInput, ToolResponse
+from livehandled.gemini.client import (
+    Activity,
+    ClientContent,
+    ClientMessage,
+    ContextUpdate,
+    RealtimeInput,
+    ToolResponse,
+)
 from livehandled.gemini.codec import encode
-from livehandled.gemini.content import Blob, FunctionResponse, Object, text_content
+from livehandled.gemini.content import Blob, Content, FunctionResponse, as_object, text_content
+from livehandled.gemini.models import Instruction
 
 _AUDIO = "audio/pcm;rate=16000"
 _PICTURE = "image/jpeg"
+_NOTE = "From now on these instructions replace those you were given before:\n\n"
 
 
 def text_turn(text: str) -> bytes:
     """Return one typed turn that wants a reply (B1)."""
     turn = ClientContent(turns=[text_content(text, "user")], turn_complete=True)
     return encode(ClientMessage(client_content=turn))
+
+
+def client_content(turns: Sequence[Content], *, turn_complete: bool) -> bytes:
+    """Return turns for the model's history; `turn_complete` has it speak now (wire 2.2)."""
+    content = ClientContent(turns=list(turns), turn_complete=turn_complete)
+    return encode(ClientMessage(client_content=content))
+
+
+def activity_start() -> bytes:
+    """Return the mark of speech that begins, for a service that does not detect it (B13)."""
+    return encode(ClientMessage(realtime_input=RealtimeInput(activity_start=Activity())))
+
+
+def activity_end() -> bytes:
+    """Return the mark of speech that ends (B13)."""
+    return encode(ClientMessage(realtime_input=RealtimeInput(activity_end=Activity())))
+
+
+def instruction(text: str, how: Instruction) -> bytes:
+    """Return another instruction, in the way the model takes it (B17, wire 4.6)."""
+    if how == "context_update":
+        update = ContextUpdate(system_instruction=text_content(text))
+        return encode(ClientMessage(context_update=update))
+    if how == "system_turn":
+        return client_content([text_content(text, "system")], turn_complete=False)
+    return client_content([text_content(_NOTE + text, "user")], turn_complete=False)
 
 
 def audio(data: str) -> bytes:
@@ -35,15 +70,10 @@ def tool_response(answers: Sequence[ToolAnswer]) -> bytes:
         FunctionResponse(
             id=answer.id or None,
             name=answer.name,
-            response=_as_object(answer.response),
+            response=as_object(answer.response),
             scheduling=answer.scheduling,
             will_continue=answer.will_continue,
         )
         for answer in answers
     ]
     return encode(ClientMessage(tool_response=ToolResponse(function_responses=responses)))
-
-
-def _as_object(result: object) -> Object:
-    """Return a result as an object (B19), and not as an empty one: that would be left out."""
-    return result if isinstance(result, dict) and result else {"output": result}

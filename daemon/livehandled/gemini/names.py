@@ -1,6 +1,6 @@
 """The two spellings of a name: proto JSON takes `turnComplete` and `turn_complete` alike."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from types import NoneType, UnionType
 from typing import NamedTuple, Union, get_args, get_origin
@@ -13,10 +13,12 @@ from livehandled.gemini.content import Message
 class UnknownNameError(ValueError):
     """A JSON name the protocol does not have, and where it stands (`setup.tools[0]`)."""
 
-    def __init__(self, name: str, at: str) -> None:
+    def __init__(self, name: str, at: str, known: Iterable[str] = ()) -> None:
         super().__init__(name, at)
         self.name = name
         self.at = at
+        self.known = tuple(known)
+        """The names there are, in both spellings."""
 
 
 class _Field(NamedTuple):
@@ -49,7 +51,7 @@ def _renamed(value: object, message: type[Message] | None, strict: bool, at: str
         field = fields.get(name)
         if field is None:
             if strict:
-                raise UnknownNameError(name, at)
+                raise UnknownNameError(name, at, fields)
             renamed[name] = inner
         elif inner is not None or not strict:
             inside = f"{at}.{field.snake}" if at else field.snake

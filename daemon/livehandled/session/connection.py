@@ -22,6 +22,8 @@ from livehandled.gemini.auth import mask
 from livehandled.gemini.closing import meaning_of_close, meaning_of_http
 from livehandled.gemini.codec import Decoded, FrameError, decode_server, encode_setup
 from livehandled.gemini.endpoints import public
+from livehandled.gemini.models import Traits, traits_of
+from livehandled.gemini.opening import detects_activity
 from livehandled.gemini.server import ServerMessage
 
 # The library logs every header at debug level, and one of them is the key.
@@ -50,6 +52,15 @@ class Plan(NamedTuple):
     setup_timeout_s: float
     secrets: tuple[str, ...] = ()
     """Texts that no message may show."""
+    model: str = ""
+    traits: Traits = traits_of("", "gemini")
+    transcript_is_text: bool = False
+    """Text is wanted of a model that only speaks (J6)."""
+
+    @property
+    def takes_marks(self) -> bool:
+        """Whether activity marks may be sent: the service does not detect activity (B13)."""
+        return not detects_activity(self.setup)
 
 
 @asynccontextmanager

@@ -9,7 +9,13 @@ from collections.abc import Iterable
 from livehandle_proto import topics as t
 from livehandle_proto.values import FunctionCall, Phase, Value
 from livehandled.gemini.content import Blob, Part
-from livehandled.gemini.server import ServerContent, ServerMessage, ToolCall, UsageMetadata
+from livehandled.gemini.server import (
+    ModalityTokens,
+    ServerContent,
+    ServerMessage,
+    ToolCall,
+    UsageMetadata,
+)
 from livehandled.session.phase import InvalidTransitionError, may_follow
 
 SessionEvent = tuple[str, Value]
@@ -23,21 +29,28 @@ of 16-bit samples holds whole samples (8 characters are 6 bytes)."""
 class Conversation:
     """Phase, turns and open tool calls of one session."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, transcript_is_text: bool = False) -> None:
         self.phase: Phase = "disconnected"
         self.turns = 0
         self.turn_open = False
-        self.open_calls: set[str] = set()
-        """The `call_key` of each call not yet answered."""
+        self.open_calls: dict[str, FunctionCall] = {}
+        """The calls not yet answered, by `call_key`."""
+        self.resume_handle: str | None = None
+        """The newest handle to resume with (A20): a secret."""
+        self.resumable = False
+        self._transcript_is_text = transcript_is_text
         self._text: list[str] = []
         self._user_speaking = False
+        self._cut_off = False
+        """The user has cut the open turn off: what they say opens the next one (N4)."""
         self._events: list[SessionEvent] = []
 
     def move(self, phase: Phase) -> list[SessionEvent]:
         """Go to a phase that the connection, not a message, brings about."""
-        self._move(phase)
-        if phase == "active" and self._user_speaking:  # since before the session was set up
-            self._move("user_speaking")
+        if phase == "active":
+            self._become_active()
+        else:
+            self._move(phase)
         return self._drain()
 
     def user_typed(self) -> None:
@@ -46,16 +59,18 @@ class Conversation:
 
     def speech_started(self) -> list[SessionEvent]:
         """Note that the user began to speak."""
-        self._user_speaking = self.turn_open = True
-        if may_follow(self.phase, "user_speaking"):
-            self._move("user_speaking")
+        self._user_begins()
         return self._drain()
 
     def speech_ended(self) -> list[SessionEvent]:
         """Note that the user stopped speaking."""
-        self._user_speaking = False
-        if self.phase == "user_speaking":
-            self._move("active")
+        self._user_ends()
+        return self._drain()
+
+    def end_softly(self) -> list[SessionEvent]:
+        """End a turn that the model has left without an answer, if there is such a turn (Z11)."""
+        if self.turn_open and self.phase == "active" and not self.open_calls:
+            self._end_turn("soft_timeout")
         return self._drain()
 
     def answered(self, keys: Iterable[str]) -> list[SessionEvent]:
@@ -85,12 +100,17 @@ class Conversation:
         for part in content.model_turn.parts if content.model_turn is not None else ():
             self._model_speaks()
             self._part(part)
+        if content.interrupted:  # before the words that did it (N4)
+            self._interrupt()
         heard, said = content.input_transcription, content.output_transcription
         if heard is not None:
             self.turn_open = True
             transcript = t.Transcript(text=heard.text, is_final=bool(heard.finished))
             self._events.append(("input_transcription", transcript))
-        if said is not None:
+        if said is not None and self._transcript_is_text:
+            self._model_speaks()
+            self._say(said.text)
+        elif said is not None:
             self.turn_open = True
             transcript = t.Transcript(text=said.text, is_final=bool(said.finished))
             self._events.append(("output_transcription", transcript))
@@ -103,14 +123,20 @@ class Conversation:
             if part.thought:
                 self._events.append(("thought", t.Text(text=part.text)))
             else:
-                self._text.append(part.text)
-                self._events.append(("text_delta", t.Text(text=part.text)))
+                self._say(part.text)
         if part.inline_data is not None and part.inline_data.data:
             self._inline(part.inline_data)
+
+    def _say(self, text: str) -> None:
+        if text:
+            self._text.append(text)
+            self._events.append(("text_delta", t.Text(text=text)))
 
     def _inline(self, blob: Blob) -> None:
         pieces = cut(blob.data)
         if blob.mime_type.startswith("audio/") or not blob.mime_type:
+            if self._transcript_is_text:
+                return  # nobody asked for speech (J6)
             mime_type = blob.mime_type or "audio/pcm;rate=24000"
             for piece in pieces:
                 self._events.append(("audio_data", t.Audio(data=piece, mime_type=mime_type)))
@@ -120,16 +146,18 @@ class Conversation:
             self._events.append(("media", media))
 
     def _edges(self, content: ServerContent) -> None:
-        if content.interrupted:
-            if self.phase == "model_speaking":
-                self._move("interrupted")
-            self._events.append(("interrupted", t.Nothing()))
-            if self.phase == "interrupted":
-                self._move("user_speaking" if self._user_speaking else "active")
         if content.generation_complete:
             self._events.append(("generation_complete", t.Nothing()))
         if content.turn_complete:
             self._end_turn(content.turn_complete_reason)
+
+    def _interrupt(self) -> None:
+        if self.phase == "model_speaking":
+            self._move("interrupted")
+        self._cut_off = True
+        self._events.append(("interrupted", t.Nothing()))
+        if self.phase == "interrupted":
+            self._move("user_speaking" if self._user_speaking else "active")
 
     def _end_turn(self, reason: str | None) -> None:
         if self._text:
@@ -137,30 +165,35 @@ class Conversation:
             self._text.clear()
         self._events.append(("turn_complete", t.TurnComplete(turn=self.turns, reason=reason)))
         self.turns += 1
-        self.turn_open = self._user_speaking
+        self.turn_open = self._user_speaking or self._cut_off
+        self._cut_off = False
         if self.phase not in {"active", "user_speaking"}:
-            self._move("active")
+            self._become_active()
 
     def _tool_call(self, message: ToolCall) -> None:
         calls = [FunctionCall(id=c.id, name=c.name, args=c.args) for c in message.function_calls]
         self.turn_open = True
-        self.open_calls.update(call_key(call.id, call.name) for call in calls)
+        self.open_calls.update((call_key(call.id, call.name), call) for call in calls)
         self._by_way_of_active("tool_call_pending")
         self._events.append(("tool_call", t.ToolCalls(function_calls=calls)))
         # Z2: told to the clients, the calls are theirs to carry out.
         self._move("tool_call_executing")
 
     def _close_calls(self, keys: Iterable[str]) -> None:
-        self.open_calls.difference_update(keys)
+        for key in keys:
+            self.open_calls.pop(key, None)
         if not self.open_calls and self.phase in {"tool_call_pending", "tool_call_executing"}:
-            self._move("active")
+            self._become_active()
 
     def _about_the_connection(self, message: ServerMessage) -> None:
         if message.go_away is not None:
             left = _milliseconds(message.go_away.time_left)
             self._events.append(("go_away", t.GoAway(time_left_ms=left)))
         update = message.session_resumption_update
+        if update is not None:
+            self.resumable = bool(update.resumable)
         if update is not None and update.new_handle:  # J8
+            self.resume_handle = update.new_handle
             told = t.ResumeUpdate(
                 resumable=bool(update.resumable),
                 last_consumed_client_message_index=update.last_consumed_client_message_index,
@@ -175,13 +208,31 @@ class Conversation:
         """Take both spellings of an edge (J10), and the older signal's; ignore any other."""
         if kind.endswith(("ACTIVITY_START", "_SOS")):
             self._events.append(("voice_activity_start", t.Nothing()))
+            self._user_begins()
         elif kind.endswith(("ACTIVITY_END", "_EOS")):
             self._events.append(("voice_activity_end", t.Nothing()))
+            self._user_ends()
+
+    def _user_begins(self) -> None:
+        self._user_speaking = self.turn_open = True
+        if may_follow(self.phase, "user_speaking"):
+            self._move("user_speaking")
+
+    def _user_ends(self) -> None:
+        self._user_speaking = False
+        if self.phase == "user_speaking":
+            self._move("active")
 
     def _model_speaks(self) -> None:
         self.turn_open = True
         if self.phase != "model_speaking":
             self._by_way_of_active("model_speaking")
+
+    def _become_active(self) -> None:
+        """Go to active, and on to the user who has been speaking since before."""
+        self._move("active")
+        if self._user_speaking:
+            self._move("user_speaking")
 
     def _by_way_of_active(self, phase: Phase) -> None:
         if not may_follow(self.phase, phase):
@@ -222,7 +273,18 @@ def _usage(usage: UsageMetadata) -> t.Usage:
         thoughts_token_count=usage.thoughts_token_count,
         tool_use_prompt_token_count=usage.tool_use_prompt_token_count,
         total_token_count=usage.total_token_count,
+        prompt_tokens_by_modality=_by_modality(usage.prompt_tokens_details),
+        response_tokens_by_modality=_by_modality(
+            usage.response_tokens_details or usage.candidates_tokens_details
+        ),
     )
+
+
+def _by_modality(details: list[ModalityTokens] | None) -> dict[str, int] | None:
+    """Return the counts by modality; an entry without modality or count says nothing (H10)."""
+    if details is None:
+        return None
+    return {d.modality: d.token_count for d in details if d.modality and d.token_count}
 
 
 def _milliseconds(duration: str | None) -> int | None:

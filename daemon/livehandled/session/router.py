@@ -1,11 +1,26 @@
-"""From session events to their readers: counters, and both event streams."""
+"""From what happens in a session to all who keep account of it, then to both event streams.
 
-from collections.abc import Iterable
+The order for each event is: telemetry, transcript, signals in the state, the voice, extractors;
+then the raw event, then the semantic one. So who gets an event finds the state as it says.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
+from weakref import WeakSet
 
 from livehandle_proto import topics as t
+from livehandle_proto.transcripts import TranscriptTurn
+from livehandle_proto.values import FunctionCall, Phase, Value
+from livehandled.extraction.extractor import Extraction
+from livehandled.gemini.content import Content, as_object
 from livehandled.hub import Hub
-from livehandled.session.conversation import SessionEvent
+from livehandled.session.conversation import Conversation, SessionEvent
+from livehandled.signals import Signals
 from livehandled.telemetry import Telemetry
+from livehandled.transcript import Transcript
+
+if TYPE_CHECKING:
+    from livehandled.session.voice import Voice
 
 _SEMANTIC = {
     "connected": "live.connected",
@@ -16,50 +31,261 @@ _SEMANTIC = {
     "input_transcription": "live.input_transcript",
     "output_transcription": "live.output_transcript",
     "thought": "live.thought",
-    "turn_complete": "live.turn_complete",
+    "tool_call_cancelled": "live.tool_cancelled",
     "interrupted": "live.interrupted",
     "disconnected": "live.disconnected",
     "error": "live.error",
     "go_away": "live.go_away",
 }
-"""The semantic topic of each session event that has one."""
+"""The semantic topic of each session event that has one with the same data."""
+
+_EDGES = {"voice_activity_start": True, "voice_activity_end": False}
+"""The service's edges of speech, which have one unless this side heard them first."""
 
 
 class Router:
-    """Counts each session event and publishes it as raw and as semantic event."""
+    """Tells the parts of the daemon what happens, and publishes it."""
 
-    def __init__(self, hub: Hub, telemetry: Telemetry) -> None:
+    def __init__(
+        self,
+        hub: Hub,
+        telemetry: Telemetry,
+        *,
+        transcript: Transcript,
+        signals: Signals,
+        extraction: Extraction,
+        clock: Callable[[], float],
+    ) -> None:
+        self.voice: Voice | None = None
+        """Of the session there is."""
         self._hub = hub
         self._telemetry = telemetry
+        self._transcript = transcript
+        self._signals = signals
+        self._extraction = extraction
+        self._clock = clock
+        self._user_heard = False
+        # Weak, for one that is watched for and then never awaited.
+        self._phase_watchers: WeakSet[Callable[[Phase], None]] = WeakSet()
+        self._followers: Mapping[str, Callable[[float], None]] = {
+            "interrupted": self._interrupted,
+            "generation_complete": self._generated,
+            "voice_activity_end": self._service_heard_end,
+            "error": self._failed,
+            "disconnected": self._ended,
+        }
+
+    # What the service says.
 
     def wants_raw(self) -> bool:
         """Return whether anybody asked for the service's messages verbatim."""
         return self._hub.wanted("session.raw")
 
     def route(self, events: Iterable[SessionEvent]) -> None:
-        """Count and publish, in order."""
+        """Tell and publish events, in order."""
         for name, data in events:
-            self._count(name, data)
+            now = self._clock()
+            if isinstance(data, t.Audio):
+                self._model_spoke(data, now)
+            elif isinstance(data, t.TurnComplete):
+                self._end_turn(data, now)
+                continue
+            elif name != "raw":
+                self._account(name, data, now)
             self._hub.publish(f"session.{name}", data)
             semantic = _SEMANTIC.get(name)
             if semantic is not None:
                 self._hub.publish(semantic, data)
+            elif name in _EDGES:
+                self._heard(now, speaking=_EDGES[name])
 
-    def heard(self, *, speaking: bool) -> None:
-        """Publish an edge of the daemon's own voice activity detection."""
-        self._hub.publish("live.vad_start" if speaking else "live.vad_end", t.Nothing())
+    def _model_spoke(self, audio: t.Audio, now: float) -> None:
+        chars = len(audio.data)
+        self._telemetry.audio_out(chars)
+        self._telemetry.responded(now, "audio")
+        self._model_began()
+        if self.voice is not None:
+            self.voice.model_spoke(chars, audio.mime_type, now)
+            self._signals.plays_until(self.voice.playback.end(now) or now)
 
-    def _count(self, name: str, data: object) -> None:
-        telemetry = self._telemetry
-        if isinstance(data, t.Audio):
-            telemetry.audio_out(len(data.data))
-        elif isinstance(data, t.Usage):
-            telemetry.usage(data)
-        elif isinstance(data, t.ToolCalls):
-            telemetry.tool_calls += len(data.function_calls)
-        elif name == "turn_complete":
-            telemetry.turn_count += 1
-        elif name == "interrupted":
-            telemetry.interruptions += 1
-        elif name == "error":
-            telemetry.errors += 1
+    def _account(self, name: str, data: Value, now: float) -> None:
+        match data:
+            case t.Text() if name == "text_delta":
+                self._model_wrote(data.text, now)
+            case t.Transcript() if name == "input_transcription":
+                self._transcript.user_said(data.text)
+            case t.Transcript():
+                self._model_said(data.text)
+            case t.Usage():
+                self._telemetry.usage(data)
+            case t.ToolCalls():
+                self._telemetry.tool_calls += len(data.function_calls)
+                self._model_began()
+            case t.Media():
+                self._model_began()
+            case t.PhaseChange():
+                self._phase_changed(data.phase)
+        self._signals.hear(name, data, now)
+        follow = self._followers.get(name)
+        if follow is not None:
+            follow(now)
+
+    def _model_began(self) -> None:
+        self._transcript.model_began()
+        self._go_on()
+
+    def _model_wrote(self, text: str, now: float) -> None:
+        self._telemetry.responded(now, "text")
+        self._transcript.model_said(text)
+        self._go_on()
+
+    def _model_said(self, text: str) -> None:
+        self._transcript.model_said(text)
+        self._go_on()
+        if self.voice is not None:
+            self.voice.playback.words(text)
+            if (cut := self.voice.playback.cut) is not None:  # words that came after the cut
+                self._transcript.interrupted(cut)
+
+    def _interrupted(self, now: float) -> None:
+        self._telemetry.interrupted()
+        heard = None
+        if self.voice is not None:
+            played = self._hub.wanted("live.audio") or self._hub.wanted("session.audio_data")
+            heard = self.voice.interrupted(now, played=played)
+        self._transcript.interrupted(heard)
+
+    def _generated(self, _now: float) -> None:
+        self._telemetry.generation_complete()
+        self._extraction.generation_completed()
+
+    def _service_heard_end(self, now: float) -> None:
+        self._telemetry.speech_ended(now, "server_vad")
+        if self.voice is not None:
+            self.voice.speech_over(now)
+
+    def _failed(self, _now: float) -> None:
+        self._telemetry.errors += 1
+
+    def _ended(self, now: float) -> None:
+        self._heard(now, speaking=False)  # whoever was told of a start is told of an end
+        if self.voice is not None:
+            self.voice.ended()
+
+    def _go_on(self) -> None:
+        if self.voice is not None:
+            self.voice.go_on()
+
+    def _end_turn(self, data: t.TurnComplete, now: float) -> None:
+        figures = self._telemetry.turn_complete(now, data.turn)
+        self._signals.hear("turn_complete", data, now)
+        turn = self._transcript.end_turn()
+        if self.voice is not None:
+            self.voice.turn_ended()
+        if turn is not None:
+            self._extraction.turn_completed(turn)
+        self._hub.publish("session.turn_complete", data)
+        self._hub.publish("live.turn_metrics", figures)
+        self._hub.publish("live.turn_complete", _turn_ended(data, turn))
+
+    # What is sent.
+
+    def text_sent(self) -> None:
+        """Note that a typed turn is about to be sent (B1)."""
+        self._telemetry.text_sent(self._clock())
+
+    def user_typed(self, conversation: Conversation, text: str) -> None:
+        """Note a typed turn that was sent: words of the user, as those it hears are (B1, B2)."""
+        self._telemetry.text_turns_in += 1
+        self._transcript.user_said(text, typed=True)
+        conversation.user_typed()
+        self._go_on()
+
+    def content_sent(self, conversation: Conversation, contents: Sequence[Content]) -> None:
+        """Note turns that a client added to the history: its user's text is the user's."""
+        for content in contents:
+            text = "".join(part.text or "" for part in content.parts)
+            if text and content.role == "user":
+                self.user_typed(conversation, text)
+
+    def audio_sent(self, size: int) -> None:
+        """Count microphone audio of `size` bytes."""
+        self._telemetry.audio_in(size)
+
+    def video_sent(self) -> None:
+        """Note that a picture was sent (Z11)."""
+        self._telemetry.video_frames_in += 1
+        self._signals.video_sent()
+
+    def activity_ended(self, now: float) -> None:
+        """Note that an activityEnd was written (Z13)."""
+        self._telemetry.speech_ended(now, "activity_end")
+
+    def tools_answered(
+        self,
+        conversation: Conversation,
+        answered: Sequence[tuple[FunctionCall, object]],
+        finished: Iterable[str],
+    ) -> None:
+        """Note answers to calls, and which calls they close."""
+        for call, response in answered:
+            self._transcript.tool_called(call.name, call.args, response)
+            executed = t.ToolExecution(
+                call_id=call.id, name=call.name, args=call.args, result=as_object(response)
+            )
+            self._hub.publish("live.tool_execution", executed)
+        self.route(conversation.answered(finished))
+        self._extraction.tools_answered()
+
+    # Who speaks.
+
+    def playback_drained(self, now: float) -> None:
+        """Note that the speaker has played everything: silence counts from here (L7)."""
+        self._signals.plays_until(now)
+
+    def user_speech(self, conversation: Conversation, now: float, *, speaking: bool) -> None:
+        """Note an edge of the user's speech that was heard on this side."""
+        self._signals.user_spoke(speaking=speaking, now=now)
+        if speaking:
+            self.route(conversation.speech_started())
+        else:
+            self._telemetry.speech_ended(now, "client_vad")
+            self.route(conversation.speech_ended())
+        self._heard(now, speaking=speaking)
+
+    def _heard(self, now: float, *, speaking: bool) -> None:
+        """Tell an edge of speech once, whoever heard it first (I5)."""
+        if speaking != self._user_heard:
+            self._user_heard = speaking
+            if speaking:
+                self._telemetry.speech_started(now)
+            self._hub.publish("live.vad_start" if speaking else "live.vad_end", t.Nothing())
+
+    # Who waits.
+
+    def watch_phase(self, watcher: Callable[[Phase], None]) -> Callable[[], None]:
+        """Call the watcher, while it is kept, at each change of phase; return what ends that."""
+        self._phase_watchers.add(watcher)
+        return lambda: self._phase_watchers.discard(watcher)
+
+    def _phase_changed(self, phase: Phase) -> None:
+        for watcher in tuple(self._phase_watchers):
+            watcher(phase)
+
+    def opened(self, voice: "Voice") -> None:
+        """Begin a session: what the last one left behind is not of this one."""
+        self.voice = voice
+        self._telemetry.session_opened()
+        self._transcript.clear()
+        self._extraction.restart()
+        self._signals.opened()
+
+
+def _turn_ended(data: t.TurnComplete, turn: TranscriptTurn | None) -> t.TurnEnded:
+    return t.TurnEnded(
+        turn=data.turn,
+        user="" if turn is None else turn.user,
+        model="" if turn is None else turn.model,
+        interrupted=turn is not None and turn.interrupted,
+        reason=data.reason,
+    )

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 from uuid import uuid4
 
 import anyio
@@ -15,6 +15,7 @@ from websockets.exceptions import ConnectionClosed
 from livehandle_proto import topics as t
 from livehandle_proto import values as v
 from livehandle_proto.errors import LiveHandleError
+from livehandled.gemini import frames
 from livehandled.gemini.codec import Decoded, FrameError, decode_server
 from livehandled.gemini.endpoints import public
 from livehandled.session.connection import Plan, close_error, open_connection, refusal, set_up
@@ -23,9 +24,12 @@ from livehandled.session.outbox import Outbox
 from livehandled.session.raw import raw_message
 from livehandled.session.router import Router
 
+if TYPE_CHECKING:
+    from livehandled.session.voice import Voice
+
 _log = logging.getLogger(__name__)
 
-_STOP_GRACE_S = 1.0
+_STOP_GRACE_S = 0.8
 
 
 class Session:
@@ -44,11 +48,13 @@ class Session:
         clock: Callable[[], float],
     ) -> None:
         self.id: str | None = None
-        self.conversation = Conversation()
+        self.conversation = Conversation(transcript_is_text=plan.transcript_is_text)
+        self.voice: Voice
+        """Given by whoever opens the session, before it starts."""
         self.ended: v.Ended | None = None
         self.last_close: v.Close | None = None
         self.ready = False
-        self._plan = plan
+        self.plan = plan
         self._router = router
         self._outbox = outbox
         self._clock = clock
@@ -84,14 +90,37 @@ class Session:
             if close.code is not None:
                 self.last_close = close
             ended = v.Ended(reason="failed", code=close.code, message=error.message)
-            self._tell(error)
+            self.tell(error)
         finally:
             self._finish(ended)
 
     def put(self, frame: bytes, *, media: bool = False) -> None:
-        """Queue a frame for the model, while `open`. Raises `session.queue_full`."""
+        """Queue a frame for the model.
+
+        Raises `session.queue_full`, and `session.ended` once the session is not `open`: the
+        outbox is the next session's too.
+        """
+        if not self.open:
+            raise LiveHandleError("session.ended", "The session has ended: call connect.")
         self._outbox.put(frame, media=media, now=self._clock())
         self._wake.set()
+
+    def instruct(self, instruction: str) -> None:
+        """Give the model another instruction, in the way it takes one (B17, wire 4.6).
+
+        Raises `upstream.unsupported` for a model that would close the session.
+        """
+        how = self.plan.traits.instruction
+        if how == "refused":
+            raise LiveHandleError(
+                "upstream.unsupported",
+                f"{self.plan.model} takes no other instruction while it runs: disconnect, and "
+                "connect with another session.instruction.",
+                field="instruction",
+                model=self.plan.model,
+                why="the service would close the session",
+            )
+        self.put(frames.instruction(instruction, how))
 
     async def settled(self) -> None:
         """Wait until the session is set up. Raises why it could not be."""
@@ -126,7 +155,7 @@ class Session:
         """Return the session as clients see it."""
         talk = self.conversation
         since = self._ready_at if self.ended is None else None
-        connection = v.Connection(generation=1, url=public(self._plan.url))
+        connection = v.Connection(generation=1, url=public(self.plan.url))
         return v.Session(
             session_id=self.id,
             phase=talk.phase,
@@ -134,7 +163,7 @@ class Session:
             model=model,
             connected_ms=None if since is None else int((self._clock() - since) * 1000),
             connection=connection if self.ended is None else None,
-            resumable=False,
+            resumable=talk.resumable,
             reconnects=0,
             current_turn=talk.turns if talk.turn_open and self.ended is None else None,
             turns=talk.turns,
@@ -142,10 +171,10 @@ class Session:
         )
 
     async def _converse(self) -> v.Ended:
-        async with open_connection(self._plan) as websocket:
+        async with open_connection(self.plan) as websocket:
             await checkpoint_if_cancelled()  # `stop` may have come first by a hair
             self._router.route(self.conversation.move("setup_sent"))
-            frame, answer = await set_up(websocket, self._plan)
+            frame, answer = await set_up(websocket, self.plan)
             await checkpoint_if_cancelled()
             self._set_up(answer)
             self._take(frame, answer)
@@ -163,7 +192,7 @@ class Session:
         self.ready = True
         self._router.route(self.conversation.move("active"))
         self._router.route([("connected", t.SessionStarted(session_id=self.id))])
-        _log.info("session %s is set up at %s", self.id, public(self._plan.url))
+        _log.info("session %s is set up at %s", self.id, public(self.plan.url))
         self._settled.set()
 
     async def _read(self, websocket: ClientConnection) -> v.Ended:
@@ -176,18 +205,18 @@ class Session:
             try:
                 decoded = decode_server(frame)
             except FrameError as error:
-                self._tell(LiveHandleError("upstream.bad_message", f"Not a message: {error}."))
+                self.tell(LiveHandleError("upstream.bad_message", f"Not a message: {error}."))
                 continue
             self._take(frame, decoded)
 
     def _take(self, frame: bytes, decoded: Decoded) -> None:
         """Tell what a message says."""
         if self._router.wants_raw():
-            self._router.route([("raw", raw_message(frame, self._plan.secrets))])
+            self._router.route([("raw", raw_message(frame, self.plan.secrets))])
         for field in decoded.skipped:
-            self._tell(LiveHandleError("upstream.bad_message", f"Passed over {field}."))
-        if refused := refusal(decoded.message, self._plan):
-            self._tell(refused)
+            self.tell(LiveHandleError("upstream.bad_message", f"Passed over {field}."))
+        if refused := refusal(decoded.message, self.plan):
+            self.tell(refused)
         if self._stop_reason is None:
             self._router.route(self.conversation.receive(decoded.message))
 
@@ -208,14 +237,15 @@ class Session:
                 return  # the reader is told the same, and says how it ended
 
     def _closed(self, closed: ConnectionClosed) -> v.Ended:
-        error = close_error(closed, self._plan, during_setup=False)
+        error = close_error(closed, self.plan, during_setup=False)
         self.last_close = _close(error)
         code, reason = self.last_close.code, self.last_close.reason
         if code != 1000:
-            self._tell(error)
+            self.tell(error)
         return v.Ended(reason="closed", code=code, message=reason or error.message)
 
-    def _tell(self, error: LiveHandleError) -> None:
+    def tell(self, error: LiveHandleError) -> None:
+        """Log an error that nobody waits for, and publish it."""
         _log.warning("%s [%s]", error.message, error.name)
         told = error.to_json()
         self._router.route([("error", msgspec.convert(told, v.ErrorObject))])

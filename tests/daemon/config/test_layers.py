@@ -49,7 +49,7 @@ REFUSED_IN_A_FILE = [
     ("[[session]]\n", 1, "session", None, "a table"),
     ("[session]\nmodle = 1\n", 2, "session.modle", "session.model", "there is no such key"),
     ("[session]\nvad = 'off'\n", 2, "session.vad", "voice.vad", "there is no such key"),
-    ("[context]\nlength = 1\n", 2, "context.length", None, "one of context.compression"),
+    ("[context]\nlength = 1\n", 2, "context.length", None, "one of context.delivery, "),
     ("[session]\n\nmodel = 5\n", 3, "session.model", None, "the id of a model"),
     ("[session]\nmodality='audoi'\n", 2, "session.modality", "audio", 'one of "audio", "text"'),
     ("[session]\nallow_plaintext=1\n", 2, "session.allow_plaintext", None, "true or false"),

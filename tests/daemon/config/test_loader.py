@@ -126,7 +126,7 @@ def test_the_free_table_of_a_stronger_source_replaces_the_weaker_one(path: Path)
     ("text", "param", "line"),
     [
         ("voice.stop_threshold_db = 16", "voice.stop_threshold_db", 1),
-        ("[voice]\nstart_threshold_db = 9", "voice.start_threshold_db", 2),
+        ("[voice]\nstart_threshold_db = 7", "voice.start_threshold_db", 2),
         ("[voice]\nstop_threshold_db = 9\nstart_threshold_db = 8", "voice.stop_threshold_db", 2),
     ],
 )
@@ -140,7 +140,7 @@ def test_speech_cannot_stop_above_where_it_starts(
 
 
 def test_equal_thresholds_are_allowed(path: Path) -> None:
-    assert load(path, "[voice]\nstart_threshold_db = 10").config.voice.start_threshold_db == 10
+    assert load(path, "[voice]\nstart_threshold_db = 8").config.voice.start_threshold_db == 8
 
 
 def test_connect_overrides_one_session_and_leaves_the_daemons_configuration(path: Path) -> None:
@@ -228,3 +228,63 @@ def test_text_that_has_no_utf_8_is_refused_before_it_could_not_be_sent(
         loader.load(None, {}, dict([flag]))
     assert refused.value.name == "config.invalid"
     assert refused.value.data["param"] == flag[0]
+
+
+def test_a_programs_tree_stands_over_the_environment_and_the_file(config_home: Path) -> None:
+    default = config_home / "livehandle" / "config.toml"
+    default.parent.mkdir()
+    default.write_text(FILE)
+    environ = {"LIVEHANDLE_SESSION_MODEL": "env", "LIVEHANDLE_SESSION_VOICE": "env"}
+    loaded = loader.from_tree({"session": {"model": "mine"}}, environ)
+    session = loaded.config.session
+    assert (session.model, session.voice, session.language) == ("mine", "env", "file")
+    assert loaded.sources["session.model"] == "program"
+    over = loader.with_overrides(loaded, {"session": {"model": "theirs"}})
+    assert (over.config.session.model, over.config.session.voice) == ("theirs", "env")
+    assert loader.with_overrides(over, {}).config.session.model == "mine"
+
+
+def test_a_program_may_correct_what_stands_below(config_home: Path) -> None:
+    environ = {"LIVEHANDLE_VOICE_START_THRESHOLD_DB": "5"}
+    with pytest.raises(LiveHandleError):
+        loader.from_tree({}, environ)
+    assert loader.from_tree({"voice": {"stop_threshold_db": 4}}, environ)
+
+
+@pytest.mark.parametrize(
+    ("tree", "param", "meant"),
+    [
+        ({"context": {"delivery": "defered"}}, "context.delivery", "deferred"),
+        ({"voice": {"autority": "client"}}, "voice.autority", "voice.authority"),
+        ({"extracton": {}}, "extracton", "extraction"),
+        ({"metrics": {"interval_ms": -1}}, "metrics.interval_ms", None),
+        ({"metrics": {"interval_ms": 0.5}}, "metrics.interval_ms", None),
+        ({"extraction": {"extractors": []}}, "extraction.extractors", None),
+        ({"session": []}, "session", None),
+    ],
+)
+def test_a_programs_mistake_is_named(
+    tree: dict[str, object], param: str, meant: str | None
+) -> None:
+    with pytest.raises(LiveHandleError, match=r"\(program\)") as refused:
+        loader.from_tree(tree, {})
+    assert refused.value.name == "config.invalid"
+    assert refused.value.data["param"] == param
+    assert refused.value.data.get("did_you_mean") == meant
+
+
+def test_extractors_come_from_any_source_and_a_stronger_one_replaces_them(path: Path) -> None:
+    text = '[extraction.extractors.Order]\nkind = "regex"\npatterns.item = "a (\\\\w+)"\n'
+    loaded = load(path, text)
+    order = {"kind": "regex", "patterns": {"item": r"a (\w+)"}}
+    assert loaded.config.extraction.extractors == {"Order": order}
+    environ = {"LIVEHANDLE_EXTRACTION_EXTRACTORS": '{"Name": {"kind": "llm", "prompt": "?"}}'}
+    loaded = load(path, text, environ)
+    assert loaded.config.extraction.extractors.keys() == {"Name"}
+    over = loader.with_overrides(loaded, {"extraction": {"extractors": {}}})
+    assert over.config.extraction.extractors == {}
+
+
+def test_the_interval_of_the_metrics_is_not_a_sessions() -> None:
+    with pytest.raises(LiveHandleError, match=r"Leave metrics\.interval_ms out of connect"):
+        loader.with_overrides(load(), {"metrics": {"interval_ms": 1000}})

@@ -24,12 +24,18 @@ DEFAULTS = {
     "session.key_file": "",
     "session.connect_timeout_ms": 10_000,
     "session.setup_timeout_ms": 15_000,
+    "context.delivery": "immediate",
     "context.compression": True,
     "voice.vad": "energy",
-    "voice.start_threshold_db": 15,
-    "voice.stop_threshold_db": 10,
+    "voice.authority": "server",
+    "voice.commit": "immediate",
+    "voice.soft_turn_timeout_ms": 0,
+    "voice.start_threshold_db": 12,
+    "voice.stop_threshold_db": 8,
     "voice.min_speech_frames": 2,
     "voice.hangover_frames": 8,
+    "voice.pre_speech_frames": 10,
+    "extraction.extractors": {},
     "control.mode": 0o600,
     "control.group": "",
     "control.uids": (),
@@ -39,27 +45,44 @@ DEFAULTS = {
     "limits.client_buffer_bytes": 1024 * 1024,
     "limits.outbox_frames": 256,
     "limits.outbox_media_ms": 1000,
+    "metrics.interval_ms": 0,
     "log.level": "info",
 }
 
 RANGES = {
     "session.connect_timeout_ms": (1, 600_000),
     "session.setup_timeout_ms": (1, 600_000),
+    "voice.soft_turn_timeout_ms": (0, 600_000),
     "voice.start_threshold_db": (0, 96),
     "voice.stop_threshold_db": (0, 96),
     "voice.min_speech_frames": (1, 1000),
     "voice.hangover_frames": (1, 1000),
+    "voice.pre_speech_frames": (0, 100),
     "control.max_clients": (1, 65_536),
     "limits.max_line_bytes": (4096, 2**30),
     "limits.ring_events": (1, 1_000_000),
     "limits.client_buffer_bytes": (65_536, 2**30),
     "limits.outbox_frames": (1, 65_536),
     "limits.outbox_media_ms": (1, 60_000),
+    "metrics.interval_ms": (0, 3_600_000),
 }
 
 
-def test_the_keys_and_their_defaults_are_the_documented_ones() -> None:
+def test_a1_the_keys_and_their_defaults_are_the_documented_ones() -> None:
     assert {name: key.default for name, key in KEYS.items()} == DEFAULTS
+
+
+@pytest.mark.parametrize(
+    ("name", "choices"),
+    [
+        ("context.delivery", {"immediate", "deferred"}),
+        ("voice.vad", {"energy", "silero", "off"}),
+        ("voice.authority", {"server", "client"}),
+        ("voice.commit", {"immediate", "responsive", "conversational"}),
+    ],
+)
+def test_a_choice_is_between_the_documented_values(name: str, choices: set[str]) -> None:
+    assert set(KEYS[name].choices) == choices
 
 
 @pytest.mark.parametrize("key", KEYS.values(), ids=KEYS)

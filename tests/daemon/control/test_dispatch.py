@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from livehandle_proto.errors import ERRORS, LiveHandleError
-from livehandle_proto.methods import METHODS, Done, Params, SendText
+from livehandle_proto.methods import METHODS, Done, SendText
+from livehandle_proto.values import Params
 from livehandled.control.dispatch import Answer, Dispatcher, Later
 from support.control import handlers_with
 

@@ -10,6 +10,7 @@ from msgspec import Raw
 
 from livehandle_proto import methods as m
 from livehandle_proto.errors import LiveHandleError
+from livehandle_proto.values import Params
 from livehandled.control.params import decode_params
 
 
@@ -35,7 +36,7 @@ def refusal(method: str, text: bytes) -> LiveHandleError:
     ],
 )
 def test_parameters_come_by_name_or_in_the_catalogues_order(
-    method: str, text: bytes, params: m.Params
+    method: str, text: bytes, params: Params
 ) -> None:
     assert decode_params(method, Raw(text.strip())) == params
 
@@ -65,8 +66,72 @@ def test_parameters_come_by_name_or_in_the_catalogues_order(
         (
             "send_tool_response",
             b'{"responses":[{"id":"1","name":"n","response":1,"x":2}]}',
-            "send_tool_response has no parameter `responses[0].x`: leave it out.",
+            (
+                "`responses[0]` of send_tool_response has no parameter `x`: it takes `id`, "
+                "`name`, `response`, `scheduling`, `will_continue`."
+            ),
             {"param": "responses[0].x"},
+        ),
+        (
+            "queue_context",
+            b'{"turns":[{"role":"user","part":[]}]}',
+            "`turns[0]` of queue_context has no parameter `part`: did you mean `parts`?",
+            {"param": "turns[0].part", "did_you_mean": "parts"},
+        ),
+        (
+            "phase",
+            b'{"x` - at `$.y":1}',
+            "`y` of phase has no parameter `x`: it takes none.",
+            {"param": "y.x"},
+        ),
+        (
+            "phase",
+            b'{"%s":1}' % (b"x" * 2_000_000),
+            f"phase has no parameter `{'x' * 60}…`: it takes none.",
+            {"param": "x" * 60 + "…"},
+        ),
+        (
+            "queue_context",
+            b'{"role":"system"}',
+            "The parameter `role` of queue_context must be one of model, user, not 'system'.",
+            {"param": "role", "expected": "one of model, user"},
+        ),
+        (
+            "queue_context",
+            b'{"turns":[{"role":"Model","parts":[{}]}]}',
+            (
+                "The parameter `turns[0].role` of queue_context must be one of model, user: "
+                "did you mean model?"
+            ),
+            {
+                "param": "turns[0].role",
+                "expected": "one of model, user",
+                "did_you_mean": "model",
+            },
+        ),
+        (
+            "send_tool_response",
+            b'{"responses":[{"id":"1","name":"n","response":1,"scheduling":5}]}',
+            (
+                "The parameter `responses[0].scheduling` of send_tool_response must be one of "
+                "INTERRUPT, SILENT, WHEN_IDLE, not int."
+            ),
+            {
+                "param": "responses[0].scheduling",
+                "expected": "one of INTERRUPT, SILENT, WHEN_IDLE",
+            },
+        ),
+        (
+            "transcript",
+            b'{"turns":1e400}',
+            "The number `turns` of transcript is out of range: give a smaller one.",
+            {"param": "turns", "expected": "a number in range"},
+        ),
+        (
+            "extractors.register",
+            b'{"name":"a","kind":"regex","patterns":{"fine":"x","item":5}}',
+            "The parameter `patterns.item` of extractors.register must be str, not int.",
+            {"param": "patterns.item", "expected": "str"},
         ),
         (
             "send_text",
@@ -111,6 +176,19 @@ def test_a_wrong_parameter_is_named_with_what_was_expected(
 ) -> None:
     error = refusal(method, text)
     assert (error.message, error.data) == (message, data)
+
+
+def test_a_name_inside_an_object_is_named_as_such() -> None:
+    spec = b'{"name":"a","kind":"regex","patterns":{"fine":"x","a b":"x"}}'
+    error = refusal("extractors.register", spec)
+    assert error.message.startswith("The name `patterns.a b` of extractors.register must be str")
+    assert error.data["param"] == "patterns.a b"
+
+
+def test_what_is_wrong_is_told_even_where_the_rest_cannot_be_read() -> None:
+    spec = b'{"name":"a","kind":"regex","patterns":{"item":5},"x":"\xff"}'
+    error = refusal("extractors.register", spec)
+    assert error.data["param"] == "patterns[...]"
 
 
 @pytest.mark.parametrize(

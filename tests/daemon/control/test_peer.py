@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from livehandle_proto.envelope import MAX_BATCH, MAX_ID_BYTES
 from livehandle_proto.errors import LiveHandleError
-from livehandle_proto.methods import MIN_LINE_BYTES, Done, Hello, Params, SendText, Unsubscribe
+from livehandle_proto.methods import MIN_LINE_BYTES, Done, Hello, SendText, Unsubscribe
 from livehandle_proto.topics import SEMANTIC_STREAM, Text
+from livehandle_proto.values import Params
 from livehandled.control import peer as peer_module
 from livehandled.control.dispatch import Dispatcher
 from livehandled.control.lines import HTTP_REFUSAL

@@ -10,7 +10,7 @@ from typing import Any
 import anyio
 import pytest
 
-from livehandle_proto.methods import Params
+from livehandle_proto.values import Params
 from livehandled.config.schema import Control, Limits
 from livehandled.control import listener, server
 from livehandled.control import peer as peer_module
@@ -32,12 +32,14 @@ class Served:
         self.path = path
         self.waits = anyio.Event()
         self.over = anyio.Event()
+        self.gone: list[Peer] = []
         self.server = ControlServer(
             bound,
             dispatcher=Dispatcher(handlers_with({"done": self._done})),
             hub=new_hub(),
             control=control,
             limits=Limits(),
+            left=self.gone.append,
         )
 
     async def run(self) -> None:

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from livehandle_proto.methods import MIN_LINE_BYTES
+from livehandle_proto.states import StateChange
 from livehandle_proto.topics import Audio, PhaseChange, Text
 from livehandled.control.outlet import Outlet
 from livehandled.control.subscriptions import Backlog, Subscription
@@ -81,6 +82,12 @@ class Listener:
         """Publish state events."""
         for _ in range(count):
             self.hub.publish(STATE, PhaseChange(phase="active", previous="setup_sent"))
+
+    def state(self, key: str, *values: object) -> None:
+        """Publish changes of a key of the state."""
+        for value in values:
+            change = StateChange(key=key, value=value, removed=False, sequence=1, origin="set")
+            self.hub.publish("state.changed", change, key=key)
 
     def read(self, size: int = 10**9) -> None:
         """Let the peer read so many bytes."""
@@ -191,6 +198,20 @@ def test_a_state_is_told_once_with_its_latest_value_however_slow_the_reader() ->
     assert events[1]["seq"] == 10_001
     it.phase()
     assert topics(it.events()) == [STATE]
+
+
+def test_of_each_key_of_the_state_a_slow_reader_gets_the_latest_value() -> None:
+    it = Listener()
+    it.subscribe({"state.changed"})
+    it.stop_reading()
+    it.state("a", *range(1000))
+    it.state("b", 1)
+    it.state("a", "last")
+    assert len(it.outlet._waiting) == 2
+    assert [(e["data"]["key"], e["data"]["value"]) for e in it.events()] == [
+        ("b", 1),
+        ("a", "last"),
+    ]
 
 
 def test_a_stream_drops_the_oldest_and_says_how_many() -> None:

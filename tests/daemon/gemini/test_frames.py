@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 from livehandle_proto.methods import ToolAnswer
 from livehandled.gemini import frames
 from livehandled.gemini.codec import decode_client
+from livehandled.gemini.content import Content, text_content
+from livehandled.gemini.models import Instruction, traits_of
 
 
 def test_b1_text_is_one_complete_user_turn() -> None:
@@ -39,6 +41,87 @@ def test_b4_video_is_one_jpeg() -> None:
 def test_b5_base64_goes_upstream_as_it_came(pcm: bytes) -> None:
     data = base64.b64encode(pcm).decode()
     assert f'"data":"{data}"'.encode() in frames.audio(data) or not pcm
+
+
+@pytest.mark.parametrize(
+    ("turns", "complete", "frame"),
+    [
+        (
+            [text_content("a", "user"), text_content("b", "model")],
+            True,
+            (
+                b'{"clientContent":{"turns":[{"parts":[{"text":"a"}],"role":"user"},'
+                b'{"parts":[{"text":"b"}],"role":"model"}],"turnComplete":true}}'
+            ),
+        ),
+        # Proto JSON leaves a false out.
+        (
+            [text_content("a", "model")],
+            False,
+            b'{"clientContent":{"turns":[{"parts":[{"text":"a"}],"role":"model"}]}}',
+        ),
+        ([], True, b'{"clientContent":{"turnComplete":true}}'),
+    ],
+)
+def test_d1_d2_r6_context_and_prompt_are_client_content(
+    turns: list[Content], complete: bool, frame: bytes
+) -> None:
+    assert frames.client_content(turns, turn_complete=complete) == frame
+    read = decode_client(frame).client_content
+    assert read is not None
+    assert (read.turns, read.turn_complete) == (turns, complete)
+
+
+def test_b13_d6_a_mark_has_exactly_one_key_and_is_empty() -> None:
+    assert frames.activity_start() == b'{"realtimeInput":{"activityStart":{}}}'
+    assert frames.activity_end() == b'{"realtimeInput":{"activityEnd":{}}}'
+
+
+@pytest.mark.parametrize(
+    ("how", "message"),
+    [
+        (
+            "context_update",
+            {"contextUpdate": {"systemInstruction": {"parts": [{"text": "Be brief."}]}}},
+        ),
+        (
+            "system_turn",
+            {"clientContent": {"turns": [{"parts": [{"text": "Be brief."}], "role": "system"}]}},
+        ),
+        (
+            "note",
+            {
+                "clientContent": {
+                    "turns": [
+                        {
+                            "parts": [
+                                {
+                                    "text": "From now on these instructions replace those you "
+                                    "were given before:\n\nBe brief."
+                                }
+                            ],
+                            "role": "user",
+                        }
+                    ]
+                }
+            },
+        ),
+    ],
+)
+def test_b17_d5_an_instruction_goes_the_way_the_model_takes_it_and_asks_for_no_reply(
+    how: Instruction, message: dict[str, object]
+) -> None:
+    frame = frames.instruction("Be brief.", how)
+    assert json.loads(frame) == message
+    assert decode_client(frame) is not None
+    assert b"turnComplete" not in frame
+
+
+@pytest.mark.parametrize("backend", ["gemini", "emulator"])
+@pytest.mark.parametrize("model", ["gemini-3.8-live", "gemini-live-2.5-flash", "unknown"])
+def test_b17_outside_vertex_no_instruction_is_of_the_role_system(model: str, backend: str) -> None:
+    frame = frames.instruction("Be brief.", traits_of(model, backend).instruction)
+    assert b'"system"' not in frame  # it would close the session with 1007
 
 
 @pytest.mark.parametrize(

@@ -1,15 +1,15 @@
 """The setup message of a new connection (wire 2.1)."""
 
 import json
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from livehandled.config.schema import Config, Context, Session
+from livehandled.config.schema import Config, Context, Session, Voice
 from livehandled.gemini.codec import decode_client, encode_setup
-from livehandled.gemini.opening import setup_message
+from livehandled.gemini.opening import detects_activity, setup_message
 
 DEFAULT: dict[str, Any] = {
     "model": "models/gemini-3.8-live",
@@ -29,10 +29,101 @@ def test_the_default_setup_is_the_documented_one() -> None:
 
 
 def test_text_has_no_output_to_transcribe() -> None:
-    message = setup(Session(modality="text"))
+    message = setup(Session(modality="text", model="gemini-live-2.5-flash"))
     assert message["generationConfig"] == {"responseModalities": ["TEXT"]}
     assert message["inputAudioTranscription"] == {}
     assert "outputAudioTranscription" not in message
+
+
+@pytest.mark.parametrize(
+    "model",
+    ["gemini-3.8-live", "gemini-3.1-flash-live-preview", "gemini-2.5-flash-native-audio-latest"],
+)
+def test_j6_a_model_that_only_speaks_is_asked_for_speech_and_its_transcription(model: str) -> None:
+    # A TEXT modality closes the session with 1007.
+    text, audio = (setup(Session(modality=m, model=model)) for m in ("text", "audio"))
+    assert text == audio
+    assert text["generationConfig"] == {"responseModalities": ["AUDIO"]}
+    assert text["outputAudioTranscription"] == {}
+
+
+def test_j6_the_free_table_has_the_last_word_on_the_modality() -> None:
+    free: dict[str, object] = {"generation_config": {"response_modalities": ["TEXT"]}}
+    message = setup(Session(modality="text", setup=free))
+    assert message["generationConfig"] == {"responseModalities": ["TEXT"]}
+
+
+def voiced(
+    authority: Literal["server", "client"],
+    model: str = "gemini-3.8-live",
+    free: dict[str, object] | None = None,
+) -> dict[str, Any]:
+    session = Session(model=model, setup=free or {})
+    return setup_message(Config(session=session, voice=Voice(authority=authority)))
+
+
+def test_b13_with_server_authority_the_service_detects_activity() -> None:
+    message = voiced("server")
+    assert message == DEFAULT
+    assert detects_activity(message)
+
+
+@pytest.mark.parametrize("model", ["gemini-3.8-live", "gemini-live-2.5-flash-native-audio", "m"])
+def test_b13_with_client_authority_it_does_not(model: str) -> None:
+    message = voiced("client", model)
+    assert message["realtimeInputConfig"] == {"automaticActivityDetection": {"disabled": True}}
+    assert not detects_activity(message)
+
+
+def test_b13_without_detection_3_1_hears_nothing_but_by_its_coverage() -> None:
+    message = voiced("client", "models/gemini-3.1-flash-live-preview")
+    assert message["realtimeInputConfig"] == {
+        "automaticActivityDetection": {"disabled": True},
+        "turnCoverage": "TURN_INCLUDES_ALL_INPUT",
+    }
+    assert "realtimeInputConfig" not in voiced("server", "gemini-3.1-flash-live-preview")
+
+
+@pytest.mark.parametrize(
+    ("authority", "free", "detects"),
+    [
+        ("client", {"realtimeInputConfig": {}}, False),
+        ("client", {"realtimeInputConfig": {"activityHandling": "NO_INTERRUPTION"}}, False),
+        (
+            "client",
+            {"realtimeInputConfig": {"automaticActivityDetection": {"disabled": False}}},
+            True,
+        ),
+        (
+            "client",
+            {"realtime_input_config": {"automatic_activity_detection": {"disabled": False}}},
+            True,
+        ),
+        ("client", {"realtime_input_config": None}, True),
+        ("client", {"realtimeInputConfig": {"automatic_activity_detection": None}}, True),
+        (
+            "server",
+            {"realtimeInputConfig": {"automaticActivityDetection": {"disabled": True}}},
+            False,
+        ),
+        (
+            "server",
+            {"realtime_input_config": {"automatic_activity_detection": {"disabled": True}}},
+            False,
+        ),
+        (
+            "server",
+            {"realtime_input_config": {"automatic_activity_detection": {"prefix_padding_ms": 9}}},
+            True,
+        ),
+        ("server", {"realtimeInputConfig": {"automaticActivityDetection": []}}, True),
+        ("server", {"realtimeInputConfig": "x"}, True),
+    ],
+)
+def test_b13_what_the_merged_setup_says_counts_in_either_spelling(
+    authority: Literal["server", "client"], free: dict[str, object], detects: bool
+) -> None:
+    assert detects_activity(voiced(authority, free=free)) is detects
 
 
 @pytest.mark.parametrize(

@@ -126,7 +126,7 @@ def test_j2_one_message_with_everything_is_told_in_the_order_of_a_conversation()
     ]
 
 
-def test_z5_an_interruption_does_not_cost_the_fields_beside_it() -> None:
+def test_j3_z5_an_interruption_does_not_cost_the_fields_beside_it() -> None:
     talk = active()
     tell(talk, parts({"text": "Hel"}))
     body = content(
@@ -137,12 +137,12 @@ def test_z5_an_interruption_does_not_cost_the_fields_beside_it() -> None:
         outputTranscription={"text": "Hel"},
     )
     assert brief(tell(talk, body | {"usageMetadata": {"totalTokenCount": 7}})) == [
+        "phase interrupted",
+        "interrupted",  # before the words that did it (N4)
+        "phase active",
         "input_transcription stop",
         "output_transcription Hel",
         "usage",
-        "phase interrupted",
-        "interrupted",
-        "phase active",
         "generation_complete",
         "text_complete Hel",
         "turn_complete 0",
@@ -261,6 +261,136 @@ def test_speech_that_began_before_the_session_is_a_phase_once_it_is_set_up() -> 
     assert brief(talk.move("active")) == ["phase active", "phase user_speaking"]
 
 
+def test_speech_that_outlasts_the_reply_is_the_phase_that_follows_it() -> None:
+    talk = active()
+    tell(talk, SPEECH)
+    talk.speech_started()
+    assert brief(tell(talk, TURN_COMPLETE)) == [
+        "turn_complete 0",
+        "phase active",
+        "phase user_speaking",
+    ]
+    assert talk.turn_open
+    assert brief(talk.speech_ended()) == ["phase active"]
+
+
+def test_z2_speech_that_outlasts_a_call_is_the_phase_that_follows_it() -> None:
+    talk = active()
+    tell(talk, calls(call("c1")))
+    assert talk.speech_started() == []
+    assert brief(talk.answered(["c1"])) == ["phase active", "phase user_speaking"]
+
+
+@pytest.mark.parametrize(
+    ("message", "other"),
+    [
+        (
+            {"voiceActivity": {"type": "ACTIVITY_START"}},
+            {"voiceActivity": {"type": "ACTIVITY_END"}},
+        ),
+        (
+            {"voiceActivityDetectionSignal": {"vadSignalType": "VAD_SIGNAL_TYPE_SOS"}},
+            {"voiceActivityDetectionSignal": {"vadSignalType": "VAD_SIGNAL_TYPE_EOS"}},
+        ),
+    ],
+)
+def test_j10_j11_the_services_voice_activity_moves_the_phase(message: Json, other: Json) -> None:
+    talk = active()
+    assert brief(tell(talk, message)) == ["voice_activity_start", "phase user_speaking"]
+    assert talk.turn_open
+    assert brief(tell(talk, message)) == ["voice_activity_start"]
+    assert brief(tell(talk, other)) == ["voice_activity_end", "phase active"]
+    tell(talk, SPEECH)
+    assert brief(tell(talk, message, other)) == ["voice_activity_start", "voice_activity_end"]
+
+
+# J6: text of a model that only speaks.
+
+
+def test_j6_the_transcript_is_the_text_and_the_speech_is_dropped() -> None:
+    talk = Conversation(transcript_is_text=True)
+    for phase in ("connecting", "setup_sent", "active"):
+        talk.move(phase)
+    events = tell(
+        talk,
+        SPEECH,
+        content(outputTranscription={"text": "Hel"}),
+        content(outputTranscription={"text": "lo", "finished": True}, turnComplete=True),
+    )
+    assert brief(events) == [
+        "phase model_speaking",
+        "text_delta Hel",
+        "text_delta lo",
+        "text_complete Hello",
+        "turn_complete 0",
+        "phase active",
+    ]
+
+
+def test_j6_what_the_user_says_and_pictures_are_told_as_ever() -> None:
+    talk = Conversation(transcript_is_text=True)
+    for phase in ("connecting", "setup_sent", "active"):
+        talk.move(phase)
+    body = content(inputTranscription={"text": "hi"}, outputTranscription={"text": ""})
+    assert "input_transcription hi" in brief(tell(talk, body))
+    assert brief(tell(talk, parts(blob("AAAA", "image/png")))) == ["media"]
+
+
+# Z11: turns that end softly.
+
+
+def test_z11_an_open_turn_ends_softly() -> None:
+    talk = active()
+    talk.speech_started()
+    talk.speech_ended()
+    assert talk.end_softly() == [
+        ("turn_complete", t.TurnComplete(turn=0, reason="soft_timeout")),
+    ]
+    assert talk.end_softly() == []
+    assert (talk.turns, talk.turn_open) == (1, False)
+
+
+@pytest.mark.parametrize("state", ["nothing", "speaking", "replying", "called", "setting up"])
+def test_z11_nothing_ends_softly_that_goes_on(state: str) -> None:
+    talk = active()
+    match state:
+        case "speaking":
+            talk.speech_started()
+        case "replying":
+            tell(talk, SPEECH)
+        case "called":
+            tell(talk, calls(call("c1")), TURN_COMPLETE, content(inputTranscription={"text": "a"}))
+        case "setting up":
+            talk = Conversation()
+            talk.move("connecting")
+            talk.user_typed()
+    assert talk.end_softly() == []
+
+
+def test_n4_what_cut_a_turn_off_opens_the_next() -> None:
+    talk = active()
+    tell(talk, SPEECH)
+    talk.speech_started()
+    tell(talk, content(interrupted=True))
+    talk.speech_ended()
+    assert brief(tell(talk, TURN_COMPLETE)) == ["turn_complete 0"]
+    assert talk.turn_open
+    tell(talk, SPEECH, TURN_COMPLETE)
+    assert not talk.turn_open
+
+
+def test_a20_the_newest_handle_is_kept_and_not_told() -> None:
+    talk = active()
+    events = tell(
+        talk,
+        {"sessionResumptionUpdate": {"newHandle": "rh-42", "resumable": True}},
+        {"sessionResumptionUpdate": {"resumable": False}},
+    )
+    assert talk.resume_handle == "rh-42"
+    assert not talk.resumable
+    assert "rh-42" not in repr(events)
+
+
 def test_a_typed_turn_is_open_until_it_is_answered() -> None:
     talk = active()
     talk.user_typed()
@@ -288,10 +418,13 @@ def test_z2_a_call_is_pending_then_executing_then_answered() -> None:
             t.PhaseChange(phase="tool_call_executing", previous="tool_call_pending"),
         ),
     ]
-    assert talk.open_calls == {"c1", "c2"}
+    assert talk.open_calls == {
+        "c1": FunctionCall(id="c1", name="get_weather", args={"city": "Ulm"}),
+        "c2": FunctionCall(id="c2", name="g", args={}),
+    }
     assert talk.answered(["c1"]) == []
     assert brief(talk.answered(["c2"])) == ["phase active"]
-    assert talk.open_calls == set()
+    assert talk.open_calls == {}
 
 
 def test_z2_a_cancelled_call_leaves_the_phase() -> None:
@@ -314,7 +447,7 @@ def test_j7_z2_after_a_call_later_turns_speak_again() -> None:
     talk = active()
     tell(talk, calls(call("c1")))
     assert brief(tell(talk, TURN_COMPLETE)) == ["turn_complete 0", "phase active"]
-    assert talk.open_calls == {"c1"}  # it can still be answered
+    assert [*talk.open_calls] == ["c1"]  # it can still be answered
     events = tell(talk, parts({"text": "Hi"}), TURN_COMPLETE)
     assert "text_complete Hi" in brief(events)
 
@@ -340,7 +473,7 @@ def test_a_message_without_calls_is_no_call() -> None:
 def test_a_call_without_an_id_is_known_by_its_name() -> None:
     talk = active()
     tell(talk, calls({"name": "f"}, {"name": "g"}))
-    assert talk.open_calls == {call_key("", "f"), call_key("", "g")} == {"f", "g"}
+    assert [*talk.open_calls] == [call_key("", "f"), call_key("", "g")] == ["f", "g"]
     talk.answered(["f"])
     assert brief(talk.answered(["g"])) == ["phase active"]
 
@@ -412,7 +545,8 @@ def test_j8_an_update_is_told_where_it_has_a_handle_and_the_handle_is_not(
 def test_j10_the_services_voice_activity_comes_in_several_spellings(
     body: Json, told: list[str]
 ) -> None:
-    assert brief(tell(active(), body)) == told
+    heard = brief(tell(active(), body))
+    assert [name for name in heard if not name.startswith("phase")] == told
 
 
 @pytest.mark.parametrize("name", ["responseTokenCount", "candidatesTokenCount"])
@@ -437,7 +571,8 @@ WIDEST_HEAD = event_head("s" + "9" * 20)
 
 def line_of(name: str, data: Value) -> bytes:
     seq = 2**63
-    return Event(seq, f"{'f' * 8}:{seq}", 10**13, f"session.{name}", data).line(WIDEST_HEAD)
+    topic = f"session.{name}"
+    return Event(seq, f"{'f' * 8}:{seq}", 10**13, topic, data, topic).line(WIDEST_HEAD)
 
 
 @pytest.mark.parametrize("mime_type", ["audio/pcm;rate=24000", "video/mp4"])
@@ -506,7 +641,9 @@ def receiving(body: Json) -> Step:
 
 steps: st.SearchStrategy[Step] = st.one_of(
     any_message.map(receiving),
-    st.sampled_from([Conversation.speech_started, Conversation.speech_ended]),
+    st.sampled_from(
+        [Conversation.speech_started, Conversation.speech_ended, Conversation.end_softly]
+    ),
     st.lists(ids, max_size=2).map(lambda keys: lambda talk: talk.answered(keys)),
 )
 

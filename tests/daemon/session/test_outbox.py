@@ -56,7 +56,7 @@ def test_a_full_queue_drops_the_oldest_media_first() -> None:
 
 
 @pytest.mark.parametrize("media", [True, False])
-def test_a_queue_full_of_text_refuses_more_and_keeps_what_it_has(media: bool) -> None:
+def test_b16_a_queue_full_of_text_refuses_more_and_keeps_what_it_has(media: bool) -> None:
     outbox = box(limit=2)
     for frame in (b"t1", b"t2"):
         outbox.put(frame, media=False, now=0.0)

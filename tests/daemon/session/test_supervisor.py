@@ -136,7 +136,7 @@ async def test_messages_come_in_text_and_in_binary_frames(binary: bool) -> None:
         await rig.told.until("session.turn_complete")
         assert rig.told.data("session.text_delta") == [{"text": "Hel"}, {"text": "lo"}]
         assert rig.told.data("session.text_complete") == [{"text": "Hello"}]
-        assert rig.told.data("live.turn_complete") == [{"turn": 0}]
+        assert rig.told.data("session.turn_complete") == [{"turn": 0}]
         assert rig.telemetry.turn_count == 1
 
 
@@ -271,7 +271,7 @@ async def test_a_broken_connection_ends_the_session_as_1006() -> None:
         assert rig.errors() == ["upstream.unreachable"]
 
 
-async def test_a_message_before_the_close_is_told_before_the_end() -> None:
+async def test_i11_a_message_before_the_close_is_told_before_the_end_and_both_before_done() -> None:
     async def script(call: Call) -> None:
         await call.set_up()
         await call.say(text("Hi"))
@@ -280,9 +280,9 @@ async def test_a_message_before_the_close_is_told_before_the_end() -> None:
 
     async with session(script) as (_, rig):
         await rig.session.done()
-        assert rig.told.topics.index("session.turn_complete") < rig.told.topics.index(
-            "session.error"
-        )
+        told = [t for t in rig.told.topics if t in {"session.turn_complete", "session.error"}]
+        assert told == ["session.turn_complete", "session.error"]
+        assert rig.told.topics[-2:] == ["session.disconnected", "live.disconnected"]
 
 
 async def test_a_refused_setup_fails_the_session_with_the_services_words_as_last_close() -> None:
@@ -325,7 +325,7 @@ async def test_every_waiter_is_told_the_same_failure_each_with_its_own_exception
         assert len({id(error) for error in caught}) == 4
 
 
-async def test_z1_every_waiter_of_done_is_told_and_late_ones_at_once() -> None:
+async def test_a18_a19_z1_every_waiter_of_done_is_told_and_late_ones_at_once() -> None:
     async with session() as (_, rig):
         ends: list[v.Ended] = []
 

@@ -1,0 +1,71 @@
+"""Context that waits for the right moment to be told to the model (section E, D1 to D4, Z12)."""
+
+from collections.abc import Callable, Iterable
+
+from livehandle_proto.errors import LiveHandleError
+from livehandled.gemini import frames
+from livehandled.gemini.content import Content
+
+_MAX_TURNS = 256
+_MAX_BYTES = 16 * 2**20  # of all turns, as they will be written
+
+Put = Callable[[bytes], None]
+"""Queues a frame for the model, or raises and has not."""
+
+
+class PendingContext:
+    """Turns that go before the user's next audio, text or picture, and a prompt after them.
+
+    The prompt outlives the turns: it stays armed until it is sent or disarmed (E4).
+    """
+
+    def __init__(self) -> None:
+        self.prompt_armed = False
+        self._turns: list[Content] = []
+        self._bytes = 0
+
+    @property
+    def turns(self) -> tuple[Content, ...]:
+        """What waits, oldest first."""
+        return tuple(self._turns)
+
+    def __bool__(self) -> bool:
+        return bool(self._turns) or self.prompt_armed
+
+    def extend(self, turns: Iterable[Content]) -> None:
+        """Add turns, all or none. Raises `session.queue_full`.
+
+        What cannot be written as JSON raises here, so that no later frame is held up by it.
+        """
+        added = list(turns)
+        size = len(frames.client_content(added, turn_complete=False)) if added else 0
+        if len(self._turns) + len(added) > _MAX_TURNS or self._bytes + size > _MAX_BYTES:
+            raise LiveHandleError(
+                "session.queue_full",
+                f"{len(self._turns)} turns of context wait; at most {_MAX_TURNS}, of {_MAX_BYTES} "
+                "bytes in all, may: send audio, text or a picture, and they go before it.",
+            )
+        self._turns += added
+        self._bytes += size
+
+    def flush(self, put: Put) -> None:
+        """Send the turns as one frame that asks for no reply; where `put` raises, they wait on."""
+        if self._turns:
+            put(frames.client_content(self._turns, turn_complete=False))
+            self._forget_turns()
+
+    def prompt(self, put: Put) -> None:
+        """Send the turns, then the prompt if it is armed (D1 to D3)."""
+        self.flush(put)
+        if self.prompt_armed:
+            put(frames.client_content((), turn_complete=True))
+            self.prompt_armed = False
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._forget_turns()
+        self.prompt_armed = False
+
+    def _forget_turns(self) -> None:
+        self._turns.clear()
+        self._bytes = 0

@@ -1,0 +1,1 @@
+"""What is read out of the conversation, turn by turn, into the state (section Q)."""

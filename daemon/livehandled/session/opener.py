@@ -1,0 +1,133 @@
+"""What a session is opened with, from the configuration: its plan, and its microphone."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from livehandle_proto import values as v
+from livehandled.config.loader import Loaded
+from livehandled.config.schema import Config
+from livehandled.gemini.auth import credentials
+from livehandled.gemini.endpoints import endpoint
+from livehandled.gemini.generate import Service
+from livehandled.gemini.models import traits_of
+from livehandled.gemini.opening import setup_message
+from livehandled.session.connection import Plan
+from livehandled.voice.commit import PRESETS, TurnCommit
+from livehandled.voice.detector import SILERO_FRAME_MS, Detector, VadConfig
+from livehandled.voice.microphone import Microphone
+
+
+class Opener:
+    """Knows how sessions are opened."""
+
+    def __init__(self, base: Loaded, *, environ: Mapping[str, str], emulator_url: str) -> None:
+        self.base = base
+        """The configuration without `connect {config}`."""
+        self._environ = environ
+        self._emulator_url = emulator_url
+
+    def plan(self, loaded: Loaded) -> Plan:
+        """Return how to open a session. Raises `auth.missing_key` or `config.invalid`."""
+        config = loaded.config
+        if config.voice.vad == "silero":
+            detector(config)  # its package may be missing
+        session = config.session
+        key = credentials(session, self._environ)
+        model = traits_of(session.model, session.backend)
+        return Plan(
+            url=endpoint(session, self._emulator_url),
+            headers=key.headers(),
+            setup=setup_message(config),
+            connect_timeout_s=session.connect_timeout_ms / 1000,
+            setup_timeout_s=session.setup_timeout_ms / 1000,
+            secrets=key.secrets(),
+            model=session.model,
+            traits=model,
+            transcript_is_text=session.modality == "text" and model.speech_only,
+        )
+
+    def service(self, loaded: Loaded) -> Service:
+        """Return where to ask a model outside the session, and as whom."""
+        session = loaded.config.session
+        return Service(session, credentials(session, self._environ), self._emulator_url)
+
+
+def commits(config: Config, plan: Plan) -> bool:
+    """Return whether the daemon decides on activities: it may, and the service does not."""
+    return config.voice.authority == "client" and plan.takes_marks
+
+
+def microphone(config: Config, plan: Plan) -> Microphone:
+    """Return a microphone with a fresh detector. Takes a tenth of a second the first time."""
+    commit = TurnCommit(PRESETS[config.voice.commit]) if commits(config, plan) else None
+    hearing = detector(config)
+    frame_ms = hearing.frame_duration_ms if hearing is not None else 0
+    # The start of speech is known only once its first frames are over.
+    frames = config.voice.pre_speech_frames + config.voice.min_speech_frames
+    pre_roll_ms = frames * frame_ms
+    return Microphone(hearing, commit, pre_roll_ms=pre_roll_ms)
+
+
+def detector(config: Config) -> Detector | None:
+    """Return the detector that is configured; None where it is `off`.
+
+    Raises `config.invalid` for one whose package is missing.
+    """
+    # numpy takes a tenth of a second and 16 MB: it waits for the first audio.
+    match config.voice.vad:
+        case "energy":
+            from livehandled.voice.vad import EnergyVad
+
+            return EnergyVad(_vad_config(config))
+        case "silero":
+            from livehandled.voice.silero import SileroVad
+
+            return SileroVad(_vad_config(config))
+        case _:
+            return None
+
+
+def _vad_config(config: Config) -> VadConfig:
+    voice = config.voice
+    return VadConfig(
+        start_threshold_db=voice.start_threshold_db,
+        stop_threshold_db=voice.stop_threshold_db,
+        min_speech_frames=voice.min_speech_frames,
+        hangover_frames=voice.hangover_frames,
+        pre_speech_frames=voice.pre_speech_frames,
+    )
+
+
+def vad_state(config: Config, microphone: Microphone | None, now: float) -> v.InputVadState:
+    """Return the state of a microphone's detector; of one that heard nothing yet for None (F2)."""
+    heard = None if microphone is None else microphone.detector
+    if heard is None:
+        frame_ms = SILERO_FRAME_MS if config.voice.vad == "silero" else _FRAME.frame_duration_ms
+        frame = replace(_FRAME, frame_duration_ms=frame_ms)
+        return v.InputVadState(
+            backend=_BACKENDS[config.voice.vad],
+            sample_rate=frame.sample_rate,
+            frame_duration_ms=frame.frame_duration_ms,
+            frame_size=frame.frame_size,
+            state="silence",
+            speaking=False,
+            last_probability=None,
+            frames_processed=0,
+            last_transition_ms_ago=None,
+        )
+    at = None if microphone is None else microphone.last_transition_at
+    return v.InputVadState(
+        backend=heard.backend,
+        sample_rate=heard.sample_rate,
+        frame_duration_ms=heard.frame_duration_ms,
+        frame_size=heard.frame_size,
+        state=heard.state.value,
+        speaking=heard.speaking,
+        last_probability=heard.last_probability,
+        frames_processed=heard.frames_processed,
+        last_transition_ms_ago=None if at is None else max(0, round((now - at) * 1000)),
+    )
+
+
+_FRAME = VadConfig()
+_BACKENDS = {"energy": "energy-zcr", "silero": "silero", "off": "off"}

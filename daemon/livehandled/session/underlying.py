@@ -1,0 +1,83 @@
+"""The session under the handle: what it is, and its sends without the deferred layer (A21)."""
+
+from collections.abc import Awaitable, Callable
+
+import anyio
+
+from livehandle_proto import values as v
+from livehandle_proto.errors import LiveHandleError
+from livehandle_proto.values import Phase
+from livehandled.config import schema
+from livehandled.session.router import Router
+from livehandled.session.writer import Sessions, Writer
+
+
+class UnderlyingSession(Writer):
+    """The session there is, or the next one, as its clients see it."""
+
+    def __init__(self, sessions: Sessions, router: Router, config: schema.Session) -> None:
+        super().__init__(sessions, router)
+        self.config = config
+        """Of the session, or of the next."""
+
+    def describe(self) -> v.Session:
+        """Return the session, or what would be one."""
+        session = self._sessions.current
+        if session is not None:
+            return session.describe(backend=self.config.backend, model=self.config.model)
+        return v.Session(
+            session_id=None,
+            phase="disconnected",
+            backend=self.config.backend,
+            model=self.config.model,
+            connected_ms=None,
+            connection=None,
+            resumable=False,
+            reconnects=0,
+            current_turn=None,
+            turns=0,
+            last_close=None,
+        )
+
+    def resume_handle(self) -> str | None:
+        """Return the newest handle to resume with, None before the first (A20). A secret."""
+        session = self._sessions.current
+        return None if session is None else session.conversation.resume_handle
+
+    def wait_for_phase(self, phase: Phase, timeout_s: float | None = None) -> Awaitable[Phase]:
+        """Wait until the phase is reached, if only for a moment; at once where it is already.
+
+        It may be that of a session to come. Await the result; it raises `session.timeout`.
+        """
+        session = self._sessions.current
+        now = "disconnected" if session is None else session.conversation.phase
+        reached = anyio.Event()
+        if now == phase:
+            reached.set()
+
+        def watch(following: Phase) -> None:
+            if following == phase:
+                reached.set()
+
+        # From here on, so that a phase between this call and its wait is not missed.
+        return self._reached(phase, reached, self._router.watch_phase(watch), timeout_s)
+
+    async def _reached(
+        self,
+        phase: Phase,
+        reached: anyio.Event,
+        end: Callable[[], None],
+        timeout_s: float | None,
+    ) -> Phase:
+        try:
+            with anyio.move_on_after(timeout_s):
+                await reached.wait()
+        finally:
+            end()
+        if not reached.is_set():  # else it is told, even where no time was left to wait
+            raise LiveHandleError(
+                "session.timeout",
+                f"The phase {phase} was not reached within {timeout_s:g} s: wait longer.",
+                phase=phase,
+            )
+        return phase

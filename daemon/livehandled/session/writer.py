@@ -1,0 +1,209 @@
+"""What is sent to the model: checked, put in the session's outbox, and kept account of.
+
+Two of these share every session: the user-facing one, which sends context that waits before the
+user's own words, sound and pictures, and the session's own, which does not (A21, E).
+"""
+
+from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
+from contextlib import suppress
+
+from livehandle_proto.errors import LiveHandleError
+from livehandle_proto.methods import ToolAnswer
+from livehandled.context import PendingContext
+from livehandled.gemini import frames
+from livehandled.gemini.content import Content
+from livehandled.session import payload
+from livehandled.session.conversation import call_key
+from livehandled.session.router import Router
+from livehandled.session.supervisor import Session
+
+
+class Sent:
+    """What a send returns: what was sent is queued, in order, when the call returns.
+
+    Await it to know that the session took it, which matters for the send that opens the
+    session: it raises why the session could not be set up.
+    """
+
+    __slots__ = ("_pending", "_session")
+
+    def __init__(self, session: Session, pending: Awaitable[None] | None = None) -> None:
+        self._session = session
+        self._pending = pending
+        """What rules of the caller's own do about it."""
+
+    @property
+    def done(self) -> bool:
+        """Whether there is nothing to wait for."""
+        return self._session.ready and self._pending is None
+
+    def __await__(self) -> Generator[object, object, None]:
+        if not self._session.ready:
+            yield from self._session.settled().__await__()
+        if self._pending is not None:
+            yield from self._pending.__await__()
+
+
+class Sessions:
+    """The session there is, and the way to open one: what a writer writes to."""
+
+    def __init__(self, opened: Callable[[], Session], end: Callable[[], Awaitable[None]]) -> None:
+        self.current: Session | None = None
+        self.opened = opened
+        """Returns an open session, opening one where a first send may. Raises
+        `session.not_connected` or why none can be opened."""
+        self.end = end
+        """Ends the session and returns what can be awaited for it."""
+
+    def open(self) -> Session:
+        """Return the open session. Raises `session.not_connected`: this never opens one."""
+        if self.current is None or not self.current.open:
+            raise not_connected()
+        return self.current
+
+
+class Writer:
+    """The sends of a session."""
+
+    def __init__(
+        self, sessions: Sessions, router: Router, context: PendingContext | None = None
+    ) -> None:
+        self._sessions = sessions
+        self._router = router
+        self._context = context
+
+    def send_text(self, text: str) -> Sent:
+        """Send one typed turn, which the model answers (B1). Raises `text.empty`."""
+        payload.words(text, "text")
+        session = self._for_the_user()
+        self.say(session, text)
+        return Sent(session)
+
+    def say(self, session: Session, text: str) -> None:
+        """Send a typed turn to a session."""
+        self._router.text_sent()
+        session.put(frames.text_turn(text))
+        self._router.user_typed(session.conversation, text)
+
+    def send_audio(self, data: bytes | str) -> Sent:
+        """Send audio, 16-bit little-endian mono PCM at 16 kHz or its base64 (B5).
+
+        Unheard: the voice activity detector listens to `LiveHandle.send_audio` alone. Raises
+        `audio.bad_base64`, `audio.empty` or `audio.misaligned`.
+        """
+        pcm, text = payload.pcm(data)
+        session = self._for_the_user()
+        session.put(frames.audio(text), media=True)
+        self._router.audio_sent(len(pcm))
+        return Sent(session)
+
+    def send_video(self, data: bytes | str) -> Sent:
+        """Send one picture: a JPEG, or its base64 (B4). Raises `video.not_jpeg`."""
+        text = payload.jpeg(data)
+        session = self._for_the_user()
+        session.put(frames.video(text), media=True)
+        self._router.video_sent()
+        return Sent(session)
+
+    def send_client_content(
+        self, turns: Sequence[Content | Mapping[str, object]], *, turn_complete: bool
+    ) -> Sent:
+        """Add turns to the model's history; with `turn_complete` it speaks now (wire 2.2).
+
+        Context that waits stays where it is (E5). Raises `wire.invalid_params` for a turn that
+        is none, and where there is nothing to send.
+        """
+        contents = payload.contents(turns)
+        if not contents and not turn_complete:
+            raise LiveHandleError(
+                "wire.invalid_params",
+                "There is nothing to send: give turns, or set turn_complete.",
+                param="turns",
+                expected="at least one turn",
+            )
+        session = self._sessions.opened()
+        session.put(frames.client_content(contents, turn_complete=turn_complete))
+        self._router.content_sent(session.conversation, contents)
+        return Sent(session)
+
+    def update_instruction(self, instruction: str) -> Sent:
+        """Give the model another instruction, in the way it takes one (B17, wire 4.6).
+
+        Raises `text.empty`, and `upstream.unsupported` for a model that would close the session.
+        """
+        payload.words(instruction, "instruction")
+        session = self._sessions.opened()
+        session.instruct(instruction)
+        return Sent(session)
+
+    def send_tool_response(self, responses: Sequence[ToolAnswer]) -> Sent:
+        """Answer calls of the model, all in one frame (B18, B19). Never opens a session.
+
+        Raises `tools.unknown_call` for an id the model is not waiting for, and
+        `wire.invalid_params` where there is no answer.
+        """
+        if not responses:
+            raise LiveHandleError(
+                "wire.invalid_params",
+                "There is nothing to answer: give responses.",
+                param="responses",
+                expected="at least one response",
+            )
+        session = self._sessions.open()
+        calls = session.conversation.open_calls
+        finished: set[str] = set()
+        for response in responses:
+            key = call_key(response.id, response.name)
+            if key in finished or key not in calls:
+                raise LiveHandleError(
+                    "tools.unknown_call",
+                    f"No call {key[:80]!r} is open: answer a call once, by the id of its "
+                    "session.tool_call event.",
+                    param="responses",
+                )
+            if not response.will_continue:
+                finished.add(key)
+        answered = [(calls[call_key(r.id, r.name)], r.response) for r in responses]
+        session.put(frames.tool_response(responses))
+        self._router.tools_answered(session.conversation, answered, finished)
+        return Sent(session)
+
+    def disconnect(self) -> Awaitable[None]:
+        """End the session, what was sent before first; no error where there is none (A12).
+
+        Context that waits in this writer is sent if it can be, a prompt is not (A17, E6).
+        """
+        if self._sessions.current is not None:
+            self.flush(self._sessions.current)
+        return self._sessions.end()
+
+    def flush(self, session: Session) -> None:
+        """Send the context that waits in this writer, if it can be sent."""
+        if self._context is not None and session.open:
+            with suppress(LiveHandleError):  # a full queue does not hold the end up
+                self._context.flush(session.put)
+
+    def signal_activity_start(self) -> Sent:
+        """Mark the beginning of the user's activity.
+
+        Nothing is written while the service detects activity by itself (B13), or while an
+        activity is open: marks alternate (Z3).
+        """
+        session = self._sessions.opened()
+        return Sent(session, session.voice.marked(start=True))
+
+    def signal_activity_end(self) -> Sent:
+        """Mark the end of the user's activity; see `signal_activity_start`."""
+        session = self._sessions.opened()
+        return Sent(session, session.voice.marked(start=False))
+
+    def _for_the_user(self) -> Session:
+        session = self._sessions.opened()
+        if self._context is not None:
+            self._context.flush(session.put)
+        return session
+
+
+def not_connected() -> LiveHandleError:
+    """Return the error of a call that needs a session where none is open."""
+    return LiveHandleError("session.not_connected", "No session is open: call connect.")

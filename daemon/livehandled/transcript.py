@@ -1,0 +1,184 @@
+"""The transcript: both sides of the conversation, turn by turn, as they were heard (N).
+
+Chunks are joined as they came, nothing added or trimmed (wire 4.2). The order in which they come
+is not that of speech: the service may deliver the user's words during the reply or after it, and
+the model's words ahead of its voice. So a turn keeps all words of the model and cuts them to what
+was heard whenever it is looked at.
+"""
+
+from collections import deque
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from json import JSONEncoder
+
+from livehandle_proto.transcripts import ToolUse, TranscriptTurn
+from livehandled.voice.playback import cut_to_words
+
+KEPT_TURNS = 50
+"""Finished turns that are kept (N2)."""
+
+_MAX_CHARS = 65_536
+"""Characters kept of one side of a turn: more than an hour of speech."""
+_MAX_TOOLS = 100
+"""Tools kept of one turn: a model may repeat a call a hundred times (wire 4.1)."""
+_SUMMARY_CHARS = 200
+
+_JSON = JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=str)
+
+
+class _Words:
+    """One side of a turn: its latest 65,536 characters, the others shown as an ellipsis."""
+
+    def __init__(self) -> None:
+        self.chars = 0
+        self._kept = ""
+
+    def add(self, chunk: str) -> None:
+        self.chars += len(chunk)
+        self._kept = (self._kept + chunk)[-_MAX_CHARS:]
+
+    def until(self, chars: int | None) -> str:
+        """Return the whole words among the first so many characters; all of them for None."""
+        dropped = self.chars - len(self._kept)
+        words = self._kept if chars is None else cut_to_words(self._kept, chars - dropped)
+        return f"…{words}" if dropped and words else words
+
+
+@dataclass(slots=True)
+class _OpenTurn:
+    """The turn that goes on, and the user's words that are to open the next one."""
+
+    user: _Words = field(default_factory=_Words)
+    model: _Words = field(default_factory=_Words)
+    tools: deque[ToolUse] = field(default_factory=lambda: deque(maxlen=_MAX_TOOLS))
+    next_user: _Words = field(default_factory=_Words)
+    model_began: bool = False
+    interrupted: bool = False
+    heard_chars: int | None = None
+
+
+class Transcript:
+    """The latest finished turns, 50 unless told otherwise, and the open one (N2)."""
+
+    def __init__(self, turns: int = KEPT_TURNS) -> None:
+        self._finished: deque[TranscriptTurn] = deque(maxlen=turns)
+        self._number = 0
+        self._open = _OpenTurn()
+
+    @property
+    def current(self) -> TranscriptTurn | None:
+        """The open turn; None as long as nothing was said or done in it."""
+        turn = self._open
+        user, model = turn.user.until(None), turn.model.until(turn.heard_chars)
+        if not (user.strip() or model.strip() or turn.tools):
+            return None
+        return TranscriptTurn(
+            turn_number=self._number,
+            user=user,
+            model=model,
+            tool_calls=list(turn.tools),
+            interrupted=turn.interrupted,
+        )
+
+    def user_said(self, text: str, *, typed: bool = False) -> None:
+        """Append words of the user: input transcription, or a typed turn that was sent (B1).
+
+        Words that come after the model began are a late tail of what it answers. After an
+        interruption they are what interrupted it, and open the next turn (N4). What is typed
+        is never late: over a reply it opens the next turn too.
+        """
+        turn = self._open
+        opens_next = turn.model_began and (turn.interrupted or typed)
+        (turn.next_user if opens_next else turn.user).add(text)
+
+    def model_began(self) -> None:
+        """Note the model's first output in this turn, be it only audio or a tool call."""
+        self._open.model_began = True
+
+    def model_said(self, text: str) -> None:
+        """Append words of the model: output transcription or text.
+
+        Of an interrupted turn, no word beyond those heard is taken, whenever it comes.
+        """
+        turn = self._open
+        turn.model_began = True
+        # One character past the cut is kept, to tell whether a word ends there.
+        if turn.heard_chars is None or turn.model.chars <= turn.heard_chars:
+            turn.model.add(text)
+
+    def tool_called(self, name: str, args: Mapping[str, object], result: object) -> None:
+        """Note an answered call, with summaries of what went in and came out.
+
+        The answer is no output of the model: it may come long after the turn of the call.
+        """
+        use = ToolUse(name=_clipped(name), args=_summary(args), result=_summary(result))
+        self._open.tools.append(use)
+
+    def interrupted(self, heard_chars: int | None) -> None:
+        """Cut the model's side to the whole words among the characters heard (N3).
+
+        None leaves it whole. Where the model had not begun there is nothing to interrupt. May
+        be called again in a turn, when more is known: the least of the numbers counts.
+        """
+        turn = self._open
+        if not turn.model_began:
+            return
+        turn.interrupted = True
+        if heard_chars is not None:
+            least = heard_chars if turn.heard_chars is None else min(turn.heard_chars, heard_chars)
+            turn.heard_chars = least
+
+    def end_turn(self) -> TranscriptTurn | None:
+        """Finish the open turn and return it; None, and no number used, if it is empty (N1).
+
+        After an interruption the user's words that followed it are the open turn then (N5).
+        """
+        turn = self.current
+        self._open = _OpenTurn(user=self._open.next_user)
+        if turn is not None:
+            self._number += 1
+            self._finished.append(turn)
+        return turn
+
+    def window(self, n: int) -> list[TranscriptTurn]:
+        """Return the last `n` finished turns that are kept, oldest first."""
+        return list(self._finished)[-n:] if n > 0 else []
+
+    def window_with_current(self, n: int) -> list[TranscriptTurn]:
+        """Return the last `n` finished turns and, behind them, the open one if any (N8)."""
+        current = self.current
+        return [*self.window(n), *([] if current is None else [current])]
+
+    def clear(self) -> None:
+        """Forget every turn, and count from 0 again."""
+        self._finished.clear()
+        self._number = 0
+        self._open = _OpenTurn()
+
+    @staticmethod
+    def format(turns: Iterable[TranscriptTurn]) -> str:
+        """Return turns as text for a reader or a model, with a blank line between turns (N6)."""
+        return "\n\n".join("\n".join(_lines(turn)) for turn in turns)
+
+
+def _lines(turn: TranscriptTurn) -> list[str]:
+    user, model = turn.user.strip(), turn.model.strip()
+    return [
+        *([f"User: {user}"] if user else []),
+        *(f"[Tool: {use.name}({use.args}) → {use.result}]" for use in turn.tool_calls),
+        *([f"Assistant: {model}"] if model else []),
+    ]
+
+
+def _summary(value: object) -> str:
+    """Return JSON of at most 200 characters. What lies beyond is not even encoded."""
+    text = ""
+    for piece in _JSON.iterencode(value):
+        text += piece
+        if len(text) > _SUMMARY_CHARS:
+            break
+    return _clipped(text)
+
+
+def _clipped(text: str) -> str:
+    return text if len(text) <= _SUMMARY_CHARS else f"{text[: _SUMMARY_CHARS - 1]}…"

