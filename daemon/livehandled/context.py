@@ -23,6 +23,7 @@ class PendingContext:
         self.prompt_armed = False
         self._turns: list[Content] = []
         self._bytes = 0
+        self._on_trial: list[Content] | None = None
 
     @property
     def turns(self) -> tuple[Content, ...]:
@@ -52,6 +53,8 @@ class PendingContext:
         """Send the turns as one frame that asks for no reply; where `put` raises, they wait on."""
         if self._turns:
             put(frames.client_content(self._turns, turn_complete=False))
+            if self._on_trial is not None:
+                self._on_trial += self._turns
             self._forget_turns()
 
     def prompt(self, put: Put) -> None:
@@ -60,6 +63,20 @@ class PendingContext:
         if self.prompt_armed:
             put(frames.client_content((), turn_complete=True))
             self.prompt_armed = False
+
+    def session_opens(self) -> None:
+        """Keep what is sent from now on, until it is known whether the session can be set up."""
+        self._on_trial = []
+
+    def session_set_up(self) -> None:
+        """Let go of what was sent: it has arrived."""
+        self._on_trial = None
+
+    def session_failed(self) -> None:
+        """Take back what was sent to a session that never was: it waits for the next (Z12)."""
+        self._turns[:0] = self._on_trial or ()
+        self._on_trial = None
+        self._bytes = len(frames.client_content(self._turns, turn_complete=False))
 
     def clear(self) -> None:
         """Forget everything."""

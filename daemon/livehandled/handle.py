@@ -436,9 +436,11 @@ class LiveHandle:
                 "The handle holds no session outside its `async with`: enter it first.",
             )
         plan = self._opener.plan(loaded)
+        self._extraction.restart()  # what runs for the last session is told to nobody
         self._configure_extractors(loaded)
         self._opens_on_use = False
         self._loaded = loaded
+        self._context.session_opens()
         self._session.config = loaded.config.session
         session = Session(plan, router=self._router, outbox=self._outbox, clock=self._clock)
         session.voice = Voice(

@@ -93,6 +93,8 @@ class TurnEnded(Value, frozen=True, kw_only=True, omit_defaults=False):
     """
 
     turn: int
+    turn_number: int | None
+    """Its number in the transcript, which extractions tell; None where nothing was said."""
     user: str
     model: str
     interrupted: bool

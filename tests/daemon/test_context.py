@@ -271,3 +271,30 @@ def test_z12_e4_d4_nothing_is_lost_doubled_or_reordered_however_often_the_way_is
         assert context.prompt_armed is armed
         assert sum(c["turnComplete"] for c in contents) == prompts
         assert all(c.get("turns") or c["turnComplete"] for c in contents)
+
+
+def test_z12_what_was_sent_to_a_session_that_could_not_be_set_up_waits_in_front(
+    context: PendingContext, wire: Wire
+) -> None:
+    context.session_opens()
+    context.extend([turn("a"), turn("b")])
+    context.flush(wire.put)
+    context.extend([turn("c")])
+    context.session_failed()
+    assert context.turns == (turn("a"), turn("b"), turn("c"))
+    wire.frames.clear()
+    context.flush(wire.put)
+    assert wire.contents == [sent("a", "b", "c")]
+
+
+def test_what_was_sent_to_a_session_that_was_set_up_is_not_sent_again(
+    context: PendingContext, wire: Wire
+) -> None:
+    context.session_opens()
+    context.extend([turn("a")])
+    context.flush(wire.put)
+    context.session_set_up()
+    context.extend([turn("b")])
+    context.flush(wire.put)
+    context.session_failed()
+    assert context.turns == ()

@@ -4,12 +4,14 @@ import base64
 import inspect
 import json
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
 
 import anyio
 import msgspec
 import pytest
 from anyio.to_thread import run_sync
+from websockets.exceptions import ConnectionClosed
 
 from livehandled import LiveHandle
 from livehandled.config.loader import from_tree
@@ -95,7 +97,8 @@ async def converse(call: Call) -> None:
         elif frame == START:
             await call.say({"serverContent": {"interrupted": True}})
         elif frame == END:
-            await call.say(TURN_COMPLETE)
+            with suppress(ConnectionClosed):  # who has said all there is to say may be gone
+                await call.say(TURN_COMPLETE)
 
 
 Drive = Callable[[str, Path], Awaitable[list[object]]]

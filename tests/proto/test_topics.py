@@ -150,8 +150,8 @@ def matched(*patterns: str) -> frozenset[str] | None:
             b'{"phase":"active","previous":"setup_sent"}',
         ),
         (
-            t.TurnEnded(turn=0, user="hi", model="", interrupted=False),
-            b'{"turn":0,"user":"hi","model":"","interrupted":false,"reason":null}',
+            t.TurnEnded(turn=0, turn_number=None, user="hi", model="", interrupted=False),
+            b'{"turn":0,"turn_number":null,"user":"hi","model":"","interrupted":false,"reason":null}',
         ),
         (
             t.TurnMetrics(turn=1, latency_ms=5, prompt_tokens=None, response_tokens=3),

@@ -64,14 +64,17 @@ def video(data: str) -> bytes:
     return encode(ClientMessage(realtime_input=RealtimeInput(video=blob)))
 
 
-def tool_response(answers: Sequence[ToolAnswer]) -> bytes:
-    """Return the answers to calls. One that came without an id is answered without (wire 2.4)."""
+def tool_response(answers: Sequence[ToolAnswer], *, scheduling: bool = True) -> bytes:
+    """Return the answers to calls. One that came without an id is answered without (wire 2.4).
+
+    `scheduling` says whether the model takes any; one that does not is not sent any (B18).
+    """
     responses = [
         FunctionResponse(
             id=answer.id or None,
             name=answer.name,
             response=as_object(answer.response),
-            scheduling=answer.scheduling,
+            scheduling=answer.scheduling if scheduling else None,
             will_continue=answer.will_continue,
         )
         for answer in answers

@@ -24,6 +24,8 @@ class Traits(NamedTuple):
     """It answers in audio alone: text is the transcription of its speech (J6)."""
     whole_input: bool
     """Without automatic detection it hears nothing unless turns include all input (wire 4.7)."""
+    scheduling: bool = True
+    """It takes a word on when the result of a call is to be spoken of (B18)."""
 
 
 def traits_of(model: str, backend: str) -> Traits:
@@ -33,6 +35,7 @@ def traits_of(model: str, backend: str) -> Traits:
         instruction=_instruction(name, backend),
         speech_only="native-audio" in name or _SPEAKS_ONLY.match(name) is not None,
         whole_input="3.1-flash-live" in name,
+        scheduling="extended-thinking" not in name and "3.1-flash-live" not in name,
     )
 
 

@@ -68,6 +68,7 @@ class Router:
         # Weak, for one that is watched for and then never awaited.
         self._phase_watchers: WeakSet[Callable[[Phase], None]] = WeakSet()
         self._followers: Mapping[str, Callable[[float], None]] = {
+            "connected": self._connected,
             "interrupted": self._interrupted,
             "generation_complete": self._generated,
             "voice_activity_end": self._service_heard_end,
@@ -166,6 +167,10 @@ class Router:
 
     def _failed(self, _now: float) -> None:
         self._telemetry.errors += 1
+
+    def _connected(self, _now: float) -> None:
+        if self.voice is not None:
+            self.voice.connected()
 
     def _ended(self, now: float) -> None:
         self._heard(now, speaking=False)  # whoever was told of a start is told of an end
@@ -284,6 +289,7 @@ class Router:
 def _turn_ended(data: t.TurnComplete, turn: TranscriptTurn | None) -> t.TurnEnded:
     return t.TurnEnded(
         turn=data.turn,
+        turn_number=None if turn is None else turn.turn_number,
         user="" if turn is None else turn.user,
         model="" if turn is None else turn.model,
         interrupted=turn is not None and turn.interrupted,

@@ -232,6 +232,10 @@ class Voice:
         if effect.turns:
             self._session.put(frames.client_content(effect.turns, turn_complete=False))
 
+    def connected(self) -> None:
+        """Note that the session is set up."""
+        self._context.session_set_up()
+
     def ended(self) -> None:
         """Note the end of the session: context that waited was for it, if it ever was set up."""
         self.state = replace(
@@ -241,7 +245,9 @@ class Voice:
             prompt_pending=False,
             activity_open=False,
         )
-        if self._session.id is not None:
+        if self._session.id is None:
+            self._context.session_failed()
+        else:
             self._context.clear()
 
     # What is told.

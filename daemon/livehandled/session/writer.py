@@ -164,7 +164,7 @@ class Writer:
             if not response.will_continue:
                 finished.add(key)
         answered = [(calls[call_key(r.id, r.name)], r.response) for r in responses]
-        session.put(frames.tool_response(responses))
+        session.put(frames.tool_response(responses, scheduling=session.plan.traits.scheduling))
         self._router.tools_answered(session.conversation, answered, finished)
         return Sent(session)
 

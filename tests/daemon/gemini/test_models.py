@@ -30,7 +30,21 @@ from livehandled.gemini.models import Instruction, Traits, traits_of
 def test_b17_j6_each_model_of_the_page_has_its_traits(
     model: str, backend: str, instruction: Instruction, speech_only: bool, whole_input: bool
 ) -> None:
-    assert traits_of(model, backend) == Traits(instruction, speech_only, whole_input)
+    assert traits_of(model, backend)[:3] == (instruction, speech_only, whole_input)
+
+
+@pytest.mark.parametrize(
+    ("model", "takes"),
+    [
+        ("gemini-3.8-live", True),
+        ("gemini-3.8-live-extended-thinking", False),
+        ("gemini-3.1-flash-live-preview", False),
+        ("gemini-2.5-flash-native-audio-latest", True),
+        ("a-model-of-tomorrow", True),
+    ],
+)
+def test_b18_some_models_take_no_scheduling(model: str, takes: bool) -> None:
+    assert traits_of(model, "gemini").scheduling == takes
 
 
 @pytest.mark.parametrize(

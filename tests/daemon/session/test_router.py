@@ -93,7 +93,7 @@ def test_i1_a_turns_end_is_told_raw_then_with_its_cost_then_with_its_words() -> 
     assert parts.told("session", "live") == TURN_ENDS
     assert parts.data("session.turn_complete") == [t.TurnComplete(turn=0, reason="r")]
     assert ended(parts) == [
-        t.TurnEnded(turn=0, user="Hi", model="Hello.", interrupted=False, reason="r")
+        t.TurnEnded(turn=0, turn_number=0, user="Hi", model="Hello.", interrupted=False, reason="r")
     ]
 
 

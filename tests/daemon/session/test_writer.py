@@ -344,6 +344,17 @@ def test_b18_b19_answers_go_in_one_frame_and_what_is_no_object_as_output() -> No
     }
 
 
+def test_b18_a_model_that_takes_no_scheduling_is_sent_none() -> None:
+    parts = Parts(model="gemini-3.8-live-extended-thinking")
+    parts.hear(calls("c1"))
+    parts.writer.send_tool_response(
+        [ToolAnswer(id="c1", name="f", response={"a": 1}, scheduling="WHEN_IDLE")]
+    )
+    assert frame(parts) == {
+        "toolResponse": {"functionResponses": [{"id": "c1", "name": "f", "response": {"a": 1}}]}
+    }
+
+
 @pytest.mark.parametrize(
     ("responses", "name"),
     [
