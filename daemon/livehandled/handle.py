@@ -505,7 +505,7 @@ class LiveHandle:
         self._extraction.unregister_all(CONFIGURATION)
         for spec in specs:
             try:
-                self._extraction.register(spec)
+                self._extraction.register(spec, owner=CONFIGURATION)
             except LiveHandleError as error:
                 if error.name != "extraction.bad_spec":
                     raise

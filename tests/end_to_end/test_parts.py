@@ -104,6 +104,19 @@ def asked(client: WireClient) -> Message:
     return data
 
 
+def test_patterns_outlive_the_client_that_registered_them(daemon: DaemonProcess) -> None:
+    spec = {"name": "Order", "kind": "regex", "patterns": {"item": "order (\\w+)"}}
+    with daemon.client() as gone:
+        gone.result("extractors.register", **spec)
+    with daemon.client() as other:
+        other.result("events")
+        say(other, "I order tea")
+        other.event_of("live.turn_complete")
+        assert other.result("extracted", name="Order") == {"item": "tea"}
+        assert other.result("extractors.unregister", name="Order") is None
+        assert other.result("extractors.list") == {"extractors": []}
+
+
 def test_q_a_client_extracts_and_everybody_sees_what_it_found(daemon: DaemonProcess) -> None:
     with daemon.client() as reader, daemon.client() as other:
         other.result("events")

@@ -104,3 +104,16 @@ def test_every_folder_of_the_house_is_in_the_readme(folder: str) -> None:
 @pytest.mark.parametrize("target", re.findall(r"\]\((?!http)([^)]+)\)", README))
 def test_every_link_leads_to_a_file(target: str) -> None:
     assert (Path(__file__).parents[2] / target).exists()
+
+
+def test_the_extractor_of_the_readme_finds_the_latte(daemon: DaemonProcess) -> None:
+    found = re.search(r"```console\n(\$ livectl call extractors.*?)```", README, re.DOTALL)
+    assert found is not None
+    commands = [line[2:] for line in found[1].splitlines() if line.startswith("$ ")]
+    shown = "\n".join(found[1].splitlines()[len(commands) :])
+    livectl = Path(sys.executable).with_name("livectl")
+    printed = [
+        output_of(["sh", "-c", command.replace("livectl", str(livectl), 1)], daemon.path)
+        for command in commands
+    ]
+    assert printed[-1].strip() == shown.strip()

@@ -21,6 +21,7 @@ from livehandle_proto.topics import RAW_STREAM, SEMANTIC_STREAM, match
 from livehandled.config.schema import Limits
 from livehandled.control.dispatch import Handler
 from livehandled.control.peer import Peer
+from livehandled.extraction.extractor import CLIENTS
 from livehandled.handle import LiveHandle
 from livehandled.hub import Hub
 from livehandled.session.writer import Sent, Writer
@@ -149,7 +150,7 @@ class Calls:
             "extracted": _takes(m.ExtractorName, lambda _peer, p: handle.extracted(p.name)),
             "extractors.register": _takes(ExtractorSpec, self._register),
             "extractors.unregister": _takes(
-                m.ExtractorName, lambda peer, p: extractors.unregister(p.name, peer)
+                m.ExtractorName, lambda peer, p: extractors.unregister(p.name, peer, CLIENTS)
             ),
             "extractors.list": lambda _peer, _params: m.Extractors(
                 extractors=extractors.registered()
@@ -274,7 +275,11 @@ class Calls:
         self._handle.extractors().unregister_all(peer)
 
     def _register(self, peer: Peer, spec: ExtractorSpec) -> None:
-        self._handle.extractors().register(spec, peer.runs, peer)
+        """Register an extractor; one that the client runs itself goes with the client."""
+        if spec.kind == "client":
+            self._handle.extractors().register(spec, peer.runs, peer)
+        else:
+            self._handle.extractors().register(spec)
 
     def _unsubscribe(self, peer: Peer, params: m.Unsubscribe) -> None:
         peer.unsubscribe(params.subscription)

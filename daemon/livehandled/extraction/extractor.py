@@ -28,6 +28,9 @@ from livehandled.transcript import Transcript
 
 MAX_EXTRACTORS = 64
 
+CLIENTS = "clients"
+"""The owner of extractors that outlive the client that registered them: they need nobody."""
+
 CONFIGURATION = "configuration"
 """The owner of extractors that no client has registered."""
 
@@ -82,7 +85,7 @@ class Extraction:
         self._run_ids = itertools.count(1)
 
     def register(
-        self, spec: ExtractorSpec, look: Look | None = None, owner: Hashable = CONFIGURATION
+        self, spec: ExtractorSpec, look: Look | None = None, owner: Hashable = CLIENTS
     ) -> None:
         """Add an extractor, to run from the next trigger on.
 
@@ -111,13 +114,16 @@ class Extraction:
             raise bad_spec(spec.name, "kind", f"there is nothing here to run the kind {spec.kind}")
         self._extractors[spec.name] = _Extractor(spec, owner, patterns, look)
 
-    def unregister(self, name: str, owner: Hashable = CONFIGURATION) -> None:
-        """Remove an extractor; a run under way fails. Raises `extraction.unknown`."""
+    def unregister(self, name: str, *owners: Hashable) -> None:
+        """Remove an extractor of one of these owners, by default of `CLIENTS`.
+
+        A run under way fails. Raises `extraction.unknown`.
+        """
         extractor = self._extractors.get(name)
-        if extractor is None or extractor.owner != owner:
+        if extractor is None or extractor.owner not in (owners or (CLIENTS,)):
             raise LiveHandleError(
                 "extraction.unknown",
-                f"Name an extractor that you registered: {name[:64]!r} is none.",
+                f"Name an extractor that is yours: {name[:64]!r} is none, or another's.",
                 param="name",
             )
         del self._extractors[name]

@@ -16,6 +16,7 @@ from livehandled.config.schema import Limits
 from livehandled.control.calls import Calls, Surroundings
 from livehandled.control.dispatch import Dispatcher
 from livehandled.control.peer import Peer, PeerLimits
+from livehandled.extraction.extractor import CONFIGURATION
 from support.bad_input import (
     CALL,
     OTHERS,
@@ -70,7 +71,7 @@ class Talk:
         assert list(self.peer.subscriptions) == [SUBSCRIPTION]
         await self.rig.told.until("session.tool_call")
         spec = ExtractorSpec(name=OTHERS, kind="regex", patterns={"a": "b"})
-        self.handle.extractors().register(spec)
+        self.handle.extractors().register(spec, owner=CONFIGURATION)
 
     def picture(self) -> dict[str, object]:
         """Return everything that a refused call must leave as it was."""

@@ -18,6 +18,7 @@ from livehandled.config.schema import Limits
 from livehandled.context import PendingContext
 from livehandled.control.calls import Calls, Surroundings
 from livehandled.control.peer import Peer
+from livehandled.extraction.extractor import CLIENTS
 from livehandled.gemini.content import text_content
 from livehandled.handle import LiveHandle
 from livehandled.hub import Hub
@@ -384,9 +385,13 @@ def test_a_clients_extractors_are_its_own() -> None:
     it.calls.left(cast("Peer", it.peer))
     assert it.handle.asked == [
         ("extractors.register", spec, it.peer, it.peer),
-        ("extractors.unregister", "Order", it.peer),
+        ("extractors.unregister", "Order", it.peer, CLIENTS),
         ("extractors.unregister_all", it.peer),
     ]
+    pattern = {"item": "order"}
+    it.call("extractors.register", name="Tea", kind="regex", patterns=pattern)
+    spec = ExtractorSpec(name="Tea", kind="regex", patterns=pattern)
+    assert it.handle.asked[-1] == ("extractors.register", spec)
     it.call("extractors.respond", run_id="Order-1", value=None)
     assert it.peer.answered == [Respond(run_id="Order-1", value=None)]
 

@@ -19,7 +19,7 @@ from livehandle_proto.extractors import (
     PromotionRule,
 )
 from livehandle_proto.values import Value
-from livehandled.extraction.extractor import MAX_EXTRACTORS, Extraction
+from livehandled.extraction.extractor import CONFIGURATION, MAX_EXTRACTORS, Extraction
 from livehandled.state import State
 from livehandled.transcript import Transcript
 
@@ -72,7 +72,7 @@ class Rig:
 
     def regex(self, name: str, pattern: str = "latte|mocha", **fields: object) -> None:
         spec = ExtractorSpec(name=name, kind="regex", patterns={"item": pattern}, **fields)  # type: ignore[arg-type]  # as above
-        self.extraction.register(spec)
+        self.extraction.register(spec, owner=CONFIGURATION)
 
     def turn(self, user: str = "a latte please", model: str = "Sure.") -> None:
         """Complete a turn."""
