@@ -7,36 +7,34 @@ itself, without a daemon: `async with LiveHandle.open({"session": {…}}) as liv
 
 import os
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
 from types import TracebackType
 from typing import Self
 
 import anyio
-from anyio.abc import TaskGroup
 
 from livehandle_proto import topics as t
 from livehandle_proto import transcripts
 from livehandle_proto import values as v
 from livehandle_proto.errors import LiveHandleError
-from livehandle_proto.extractors import ExtractorSpec, specs_from_config
 from livehandle_proto.methods import ToolAnswer
 from livehandle_proto.states import StateChange
 from livehandle_proto.topics import RAW_STREAM, SEMANTIC_STREAM, match
 from livehandled.alarm import Alarm
 from livehandled.config.loader import Loaded, Shown, effective, from_tree, with_overrides
 from livehandled.context import PendingContext
-from livehandled.extraction.extractor import CONFIGURATION, Extraction
+from livehandled.extraction.extractor import Extraction
 from livehandled.extraction.llm_kind import ModelClient
 from livehandled.gemini.content import Content, text_content
 from livehandled.hub import Hub
 from livehandled.listening import Events
 from livehandled.session import opener, payload
-from livehandled.session.outbox import Outbox
 from livehandled.session.router import Router
+from livehandled.session.sessions import Sessions
 from livehandled.session.supervisor import Session
 from livehandled.session.underlying import UnderlyingSession
 from livehandled.session.voice import Voice, shown
-from livehandled.session.writer import Sent, Sessions, Writer, not_connected
+from livehandled.session.writer import Sent, Writer, not_connected
 from livehandled.signals import Signals
 from livehandled.state import State
 from livehandled.telemetry import Telemetry
@@ -76,20 +74,18 @@ class LiveHandle:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._opener = opener.Opener(loaded, environ=environ, emulator_url=emulator_url)
-        self._loaded = loaded
         self._hub = hub
-        self._rules = rules
         self._clock = clock
         self._telemetry = Telemetry(started=clock())
         self._state = State(now_ms=hub.now_ms, on_change=self._state_changed)
         self._transcript = Transcript()
         self._context = PendingContext()
-        self._models = ModelClient(lambda: self._opener.service(self._loaded))
+        self._models = ModelClient(lambda: self._opener.service(self._sessions.loaded))
         self._extraction = Extraction(
             self._state,
             self._transcript,
             publish=hub.publish,
-            start=self._start,
+            start=lambda task, run: self._sessions.start(task, run),
             ask_model=self._models,
         )
         self._router = Router(
@@ -100,16 +96,19 @@ class LiveHandle:
             extraction=self._extraction,
             clock=clock,
         )
-        limits = loaded.config.limits
-        self._outbox = Outbox(limit=limits.outbox_frames, media_s=limits.outbox_media_ms / 1000)
-        self._sessions = Sessions(self._session_for_a_send, self._end)
-        self._writer = Writer(self._sessions, self._router, self._context)
-        session = loaded.config.session
-        self._session = UnderlyingSession(self._sessions, self._router, session)
-        self._opens_on_use = loaded.config.session.connect != "manual"
         self._alarm = Alarm(clock=clock, deadline=self._deadline, due=self._due)
+        self._sessions = Sessions(
+            self._opener,
+            context=self._context,
+            router=self._router,
+            extraction=self._extraction,
+            rules=rules,
+            clock=clock,
+            look=self._alarm.look,
+        )
+        self._writer = Writer(self._sessions, self._router, self._context)
+        self._session = UnderlyingSession(self._sessions, self._router)
         self._report_at: float | None = None
-        self._tasks: TaskGroup | None = None
 
     @classmethod
     def open(
@@ -134,12 +133,13 @@ class LiveHandle:
         opens = base.config.session.connect == "start"
         if opens:
             self._opener.plan(base)
-        self._configure_extractors(base)
-        self._tasks = await anyio.create_task_group().__aenter__()
-        self._tasks.start_soon(self._alarm.run)
+        self._extraction.configure(base.config.extraction.extractors)
+        tasks = await anyio.create_task_group().__aenter__()
+        self._sessions.tasks = tasks
+        tasks.start_soon(self._alarm.run)
         self._set_report(self._clock())
         if opens:
-            self._open(base)
+            self._sessions.open(base)
         return self
 
     async def __aexit__(
@@ -148,16 +148,16 @@ class LiveHandle:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> bool | None:
-        tasks = self._tasks
+        tasks = self._sessions.tasks
         assert tasks is not None
-        self._opens_on_use = False
+        self._sessions.leave()
         try:
             with anyio.move_on_after(_LEAVE_S, shield=True):
                 await self._leave()
         finally:
             tasks.cancel_scope.cancel()
             suppressed = await tasks.__aexit__(kind, error, traceback)
-            self._tasks = None
+            self._sessions.tasks = None
         return suppressed
 
     async def _leave(self) -> None:
@@ -185,7 +185,7 @@ class LiveHandle:
                 if session.open
                 else "The last session is still ending: call connect once disconnect has answered.",
             )
-        return self._connected(self._open(with_overrides(self._opener.base, config or {})))
+        return self._connected(self._sessions.open(with_overrides(self._opener.base, config or {})))
 
     def disconnect(self) -> Awaitable[None]:
         """End the session, what was sent before first; no error where there is none (A12).
@@ -239,7 +239,7 @@ class LiveHandle:
 
     def config(self) -> Shown:
         """Return each key's value and source, of the session or of the next; secrets masked."""
-        return effective(self._loaded)
+        return effective(self._sessions.loaded)
 
     # What is sent.
 
@@ -255,9 +255,9 @@ class LiveHandle:
         """
         pcm, text = payload.pcm(data)
         session = self._sessions.opened()
-        voice = session.voice
+        voice = self._voice()
         if voice.microphone is None:
-            voice.plug_in(opener.microphone(self._loaded.config, session.plan))
+            voice.plug_in(opener.microphone(self._sessions.loaded.config, session.plan))
         pending = voice.hear(text, pcm)
         self._router.audio_sent(len(pcm))
         return Sent(session, pending)
@@ -307,7 +307,7 @@ class LiveHandle:
             )
         if not self._defers():
             return self._send_context(contents, prompt=prompt)
-        if not self._may_send():
+        if not self._sessions.may_send():
             raise not_connected()
         self._context.extend(contents)
         self._context.prompt_armed |= prompt
@@ -337,16 +337,14 @@ class LiveHandle:
 
     def voice_state(self) -> v.VoiceState:
         """Return who speaks, and what waits for that (C1)."""
-        session = self._sessions.current
-        if session is None:
-            return shown(VoiceState(), 0.0)
-        return session.voice.snapshot()
+        voice = self._sessions.voice
+        return shown(VoiceState(), 0.0) if voice is None else voice.snapshot()
 
     def input_vad_state(self) -> v.InputVadState:
         """Return the voice activity detector's state (F2)."""
-        session = self._sessions.current
-        microphone = None if session is None else session.voice.microphone
-        return opener.vad_state(self._loaded.config, microphone, self._clock())
+        voice = self._sessions.voice
+        microphone = None if voice is None else voice.microphone
+        return opener.vad_state(self._sessions.loaded.config, microphone, self._clock())
 
     # What is kept.
 
@@ -361,7 +359,7 @@ class LiveHandle:
 
     def telemetry(self) -> dict[str, object]:
         """Return all metrics (H1)."""
-        return self._telemetry.snapshot(self._clock(), media_dropped=self._outbox.dropped)
+        return self._telemetry.snapshot(self._clock(), media_dropped=self._sessions.outbox.dropped)
 
     def extracted(self, name: str) -> object:
         """Return the latest result of an extractor, None where there is none (A23)."""
@@ -395,8 +393,13 @@ class LiveHandle:
     # Within.
 
     def _voiced(self, act: Callable[[Voice], Awaitable[None] | None], *, opens: bool) -> Sent:
-        session = self._sessions.opened() if opens else self._sessions.open()
-        return Sent(session, act(session.voice))
+        session = self._sessions.opened() if opens else self._sessions.existing()
+        return Sent(session, act(self._voice()))
+
+    def _voice(self) -> Voice:
+        voice = self._sessions.voice
+        assert voice is not None  # every session has one
+        return voice
 
     def _send_context(self, contents: Sequence[Content], *, prompt: bool) -> Sent:
         """Send turns, then a prompt. Where they find no room nothing of them is kept."""
@@ -411,126 +414,26 @@ class LiveHandle:
         return Sent(session)
 
     def _defers(self) -> bool:
-        return self._loaded.config.context.delivery == "deferred"
-
-    def _may_send(self) -> bool:
-        session = self._sessions.current
-        return (session is not None and session.open) or self._opens_on_use
-
-    def _session_for_a_send(self) -> Session:
-        session = self._sessions.current
-        if session is not None and session.open:
-            return session
-        if not self._opens_on_use:
-            raise not_connected()
-        return self._open(self._opener.base)
-
-    def _open(self, loaded: Loaded) -> Session:
-        """Open the one session there is. Once it has ended, connect alone opens another.
-
-        What is refused is refused before anything has changed.
-        """
-        if self._tasks is None:
-            raise LiveHandleError(
-                "session.not_connected",
-                "The handle holds no session outside its `async with`: enter it first.",
-            )
-        plan = self._opener.plan(loaded)
-        self._extraction.restart()  # what runs for the last session is told to nobody
-        self._configure_extractors(loaded)
-        self._opens_on_use = False
-        self._loaded = loaded
-        self._context.session_opens()
-        self._session.config = loaded.config.session
-        session = Session(plan, router=self._router, outbox=self._outbox, clock=self._clock)
-        session.voice = Voice(
-            session,
-            context=self._context,
-            router=self._router,
-            rules=self._rules,
-            clock=self._clock,
-            start=self._start,
-            look=self._alarm.look,
-            commits=opener.commits(loaded.config, plan),
-            soft_turn_s=loaded.config.voice.soft_turn_timeout_ms / 1000,
-        )
-        self._sessions.current = session
-        self._router.opened(session.voice)
-        session.start(self._tasks)
-        if loaded.config.session.greeting:
-            self._greet(session, loaded.config.session.greeting)
-        return session
-
-    def _greet(self, session: Session, greeting: str) -> None:
-        """Send the greeting through the user-facing writer: no session without it (A7)."""
-        try:
-            self._context.flush(session.put)
-            self._writer.say(session, greeting)
-        except LiveHandleError:
-            session.stop("disconnected")
-            raise
+        return self._sessions.loaded.config.context.delivery == "deferred"
 
     async def _connected(self, session: Session) -> v.Session:
         await session.settled()
-        return self.session().describe()
-
-    def _end(self) -> Awaitable[None]:
-        self._opens_on_use = False
-        session = self._sessions.current
-        if session is not None:
-            session.stop("disconnected")
-        return self._ended(session)
-
-    async def _ended(self, session: Session | None) -> None:
-        if session is not None:
-            await session.done()
-
-    def _configure_extractors(self, loaded: Loaded) -> None:
-        """Have the extractors of the configuration, and of no other.
-
-        Raises `config.invalid`, `extraction.name_taken` or `extraction.too_many`; then those
-        there were are there still.
-        """
-        specs = specs_from_config(loaded.config.extraction.extractors)
-        before = [e.spec for e in self._extraction.registered() if e.owner == CONFIGURATION]
-        if specs == before:
-            return
-        try:
-            self._replace_extractors(specs)
-        except LiveHandleError:
-            self._replace_extractors(before)
-            raise
-
-    def _replace_extractors(self, specs: Sequence[ExtractorSpec]) -> None:
-        self._extraction.unregister_all(CONFIGURATION)
-        for spec in specs:
-            try:
-                self._extraction.register(spec, owner=CONFIGURATION)
-            except LiveHandleError as error:
-                if error.name != "extraction.bad_spec":
-                    raise
-                at = f"extraction.extractors.{spec.name}.{error.data['param']}"
-                raise LiveHandleError("config.invalid", error.message, param=at) from error
-
-    def _start(self, task: Callable[..., Coroutine[object, object, None]], *args: object) -> None:
-        assert self._tasks is not None
-        self._tasks.start_soon(task, *args)
+        return self._session.describe()
 
     def _state_changed(self, change: StateChange) -> None:
         self._hub.publish("state.changed", change, key=change.key)
 
     def _deadline(self) -> float | None:
-        session = self._sessions.current
-        voice = None if session is None or not session.open else session.voice.deadline
-        return min((at for at in (voice, self._report_at) if at is not None), default=None)
+        session, voice = self._sessions.current, self._sessions.voice
+        deadline = None
+        if session is not None and session.open and voice is not None:
+            deadline = voice.deadline
+        return min((at for at in (deadline, self._report_at) if at is not None), default=None)
 
     def _due(self, now: float) -> None:
-        session = self._sessions.current
-        if session is not None and session.open:
-            try:
-                session.voice.due(now)
-            except LiveHandleError as error:  # nobody called: it is told as an event
-                session.tell(error)
+        session, voice = self._sessions.current, self._sessions.voice
+        if session is not None and session.open and voice is not None:
+            voice.due(now)
         if self._report_at is not None and now >= self._report_at:
             self._hub.publish("live.telemetry", t.Telemetry(telemetry=self.telemetry()))
             self._set_report(now)

@@ -19,7 +19,7 @@ from livehandle_proto.errors import LiveHandleError
 from livehandle_proto.extractors import ExtractorSpec
 from livehandle_proto.states import StateChange
 from livehandle_proto.topics import TOPICS
-from livehandled.config import schema
+from livehandled.config.loader import load
 from livehandled.context import PendingContext
 from livehandled.extraction.extractor import Extraction
 from livehandled.gemini.codec import decode_server
@@ -32,7 +32,7 @@ from livehandled.session.router import Router
 from livehandled.session.supervisor import Session
 from livehandled.session.underlying import UnderlyingSession
 from livehandled.session.voice import Voice
-from livehandled.session.writer import Sessions, Writer, not_connected
+from livehandled.session.writer import Writer, not_connected
 from livehandled.signals import Signals
 from livehandled.state import State
 from livehandled.telemetry import Telemetry
@@ -156,6 +156,23 @@ class NoTasks:
         pass
 
 
+class Target:
+    """What the writers write to: the session of the parts."""
+
+    def __init__(self, opened: Callable[[], Session], end: Callable[[], Awaitable[None]]) -> None:
+        self.current: Session | None = None
+        self.voice: Voice | None = None
+        self.loaded = load(None, {}, {})
+        self.opened = opened
+        self.end = end
+
+    def existing(self) -> Session:
+        """Return the open session."""
+        if self.current is None or not self.current.open:
+            raise not_connected()
+        return self.current
+
+
 class Parts:
     """All of a session's parts, wired as the handle wires them.
 
@@ -216,9 +233,9 @@ class Parts:
             model=model,
             traits=traits_of(model, backend),
         )
-        self.sessions = Sessions(self._opened, self._end)
+        self.sessions = Target(self._opened, self._end)
         self.writer = Writer(self.sessions, self.router, self.context)
-        self.underlying = UnderlyingSession(self.sessions, self.router, schema.Session())
+        self.underlying = UnderlyingSession(self.sessions, self.router)
         self.open()
         if set_up:
             self.session.set_up()
@@ -229,7 +246,7 @@ class Parts:
     def open(self) -> None:
         """Open a session, as the handle does; it is not set up."""
         self.session = self._still_session()
-        self.voice = self.session.voice = Voice(
+        self.voice = self.sessions.voice = Voice(
             self.session,
             context=self.context,
             router=self.router,

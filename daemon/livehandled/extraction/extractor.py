@@ -1,7 +1,7 @@
 """The extractors of a session: when they run, on what, and where their results go (Q)."""
 
 import itertools
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
 from livehandle_proto import extractors
@@ -15,6 +15,7 @@ from livehandle_proto.extractors import (
     Trigger,
     bad_spec,
     check,
+    specs_from_config,
 )
 from livehandle_proto.transcripts import TranscriptTurn
 from livehandle_proto.values import Value
@@ -133,6 +134,33 @@ class Extraction:
         """Remove all extractors of an owner that has gone."""
         for name in [n for n, e in self._extractors.items() if e.owner == owner]:
             self.unregister(name, owner)
+
+    def configure(self, table: Mapping[str, object]) -> None:
+        """Have the extractors of the configuration's table, and none of an earlier one.
+
+        Raises `config.invalid`, `extraction.name_taken` or `extraction.too_many`; then those
+        there were are there still.
+        """
+        specs = specs_from_config(table)
+        before = [e.spec for e in self._extractors.values() if e.owner == CONFIGURATION]
+        if specs == before:
+            return
+        try:
+            self._replace(specs)
+        except LiveHandleError:
+            self._replace(before)
+            raise
+
+    def _replace(self, specs: Sequence[ExtractorSpec]) -> None:
+        self.unregister_all(CONFIGURATION)
+        for spec in specs:
+            try:
+                self.register(spec, owner=CONFIGURATION)
+            except LiveHandleError as error:
+                if error.name != "extraction.bad_spec":
+                    raise
+                at = f"extraction.extractors.{spec.name}.{error.data['param']}"
+                raise LiveHandleError("config.invalid", error.message, param=at) from error
 
     def registered(self) -> list[ExtractorInfo]:
         """Return all extractors, in the order of registration."""

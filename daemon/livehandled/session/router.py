@@ -5,7 +5,7 @@ then the raw event, then the semantic one. So who gets an event finds the state 
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import Protocol
 from weakref import WeakSet
 
 from livehandle_proto import topics as t
@@ -18,9 +18,7 @@ from livehandled.session.conversation import Conversation, SessionEvent
 from livehandled.signals import Signals
 from livehandled.telemetry import Telemetry
 from livehandled.transcript import Transcript
-
-if TYPE_CHECKING:
-    from livehandled.session.voice import Voice
+from livehandled.voice.playback import Playback
 
 _SEMANTIC = {
     "connected": "live.connected",
@@ -43,6 +41,35 @@ _EDGES = {"voice_activity_start": True, "voice_activity_end": False}
 """The service's edges of speech, which have one unless this side heard them first."""
 
 
+class Hearer(Protocol):
+    """The session's voice, as far as the service has something to tell it."""
+
+    @property
+    def playback(self) -> Playback:
+        """What was heard of the model."""
+
+    def connected(self) -> None:
+        """Note that the session is set up."""
+
+    def ended(self) -> None:
+        """Note the end of the session."""
+
+    def model_spoke(self, base64_chars: int, mime_type: str, now: float) -> None:
+        """Note speech of the model."""
+
+    def interrupted(self, now: float, *, played: bool) -> int | None:
+        """Note that the user cut the model off; return how many characters were heard."""
+
+    def go_on(self) -> None:
+        """Note that the turn goes on: it will not end softly."""
+
+    def speech_over(self, now: float) -> None:
+        """Note that the service heard the user's speech end."""
+
+    def turn_ended(self) -> None:
+        """Note the end of the turn."""
+
+
 class Router:
     """Tells the parts of the daemon what happens, and publishes it."""
 
@@ -56,7 +83,7 @@ class Router:
         extraction: Extraction,
         clock: Callable[[], float],
     ) -> None:
-        self.voice: Voice | None = None
+        self.voice: Hearer | None = None
         """Of the session there is."""
         self._hub = hub
         self._telemetry = telemetry
@@ -277,7 +304,7 @@ class Router:
         for watcher in tuple(self._phase_watchers):
             watcher(phase)
 
-    def opened(self, voice: "Voice") -> None:
+    def opened(self, voice: Hearer) -> None:
         """Begin a session: what the last one left behind is not of this one."""
         self.voice = voice
         self._telemetry.session_opened()

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 from uuid import uuid4
 
 import anyio
@@ -23,9 +23,6 @@ from livehandled.session.conversation import Conversation
 from livehandled.session.outbox import Outbox
 from livehandled.session.raw import raw_message
 from livehandled.session.router import Router
-
-if TYPE_CHECKING:
-    from livehandled.session.voice import Voice
 
 _log = logging.getLogger(__name__)
 
@@ -49,8 +46,6 @@ class Session:
     ) -> None:
         self.id: str | None = None
         self.conversation = Conversation(transcript_is_text=plan.transcript_is_text)
-        self.voice: Voice
-        """Given by whoever opens the session, before it starts."""
         self.ended: v.Ended | None = None
         self.last_close: v.Close | None = None
         self.ready = False

@@ -7,29 +7,23 @@ import anyio
 from livehandle_proto import values as v
 from livehandle_proto.errors import LiveHandleError
 from livehandle_proto.values import Phase
-from livehandled.config import schema
-from livehandled.session.router import Router
-from livehandled.session.writer import Sessions, Writer
+from livehandled.session.writer import Writer
 
 
 class UnderlyingSession(Writer):
     """The session there is, or the next one, as its clients see it."""
 
-    def __init__(self, sessions: Sessions, router: Router, config: schema.Session) -> None:
-        super().__init__(sessions, router)
-        self.config = config
-        """Of the session, or of the next."""
-
     def describe(self) -> v.Session:
         """Return the session, or what would be one."""
         session = self._sessions.current
+        config = self._sessions.loaded.config.session
         if session is not None:
-            return session.describe(backend=self.config.backend, model=self.config.model)
+            return session.describe(backend=config.backend, model=config.model)
         return v.Session(
             session_id=None,
             phase="disconnected",
-            backend=self.config.backend,
-            model=self.config.model,
+            backend=config.backend,
+            model=config.model,
             connected_ms=None,
             connection=None,
             resumable=False,

@@ -6,13 +6,14 @@ follows from it for the wire goes out through the one executor (Z3).
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from livehandle_proto import values as v
 from livehandle_proto.errors import LiveHandleError
 from livehandled.context import PendingContext
 from livehandled.effects import Executor, Pending, Start
 from livehandled.gemini import frames
+from livehandled.session.router import Router
+from livehandled.session.supervisor import Session
 from livehandled.voice.microphone import Audio, Committed, Heard, Microphone, Step
 from livehandled.voice.playback import Playback, seconds_of
 from livehandled.voice.reactor import (
@@ -29,10 +30,6 @@ from livehandled.voice.reactor import (
     step,
 )
 
-if TYPE_CHECKING:
-    from livehandled.session.router import Router
-    from livehandled.session.supervisor import Session
-
 _SPEAKER_GRACE_S = 3.0
 """How long after all should have been played the speaker's report is waited for (Z9)."""
 
@@ -42,10 +39,10 @@ class Voice:
 
     def __init__(
         self,
-        session: "Session",
+        session: Session,
         *,
         context: PendingContext,
-        router: "Router",
+        router: Router,
         rules: Sequence[Rule],
         clock: Callable[[], float],
         start: Start,

@@ -4,11 +4,13 @@ Two of these share every session: the user-facing one, which sends context that 
 user's own words, sound and pictures, and the session's own, which does not (A21, E).
 """
 
-from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
+from collections.abc import Awaitable, Generator, Mapping, Sequence
 from contextlib import suppress
+from typing import Protocol
 
 from livehandle_proto.errors import LiveHandleError
 from livehandle_proto.methods import ToolAnswer
+from livehandled.config.loader import Loaded
 from livehandled.context import PendingContext
 from livehandled.gemini import frames
 from livehandled.gemini.content import Content
@@ -16,6 +18,7 @@ from livehandled.session import payload
 from livehandled.session.conversation import call_key
 from livehandled.session.router import Router
 from livehandled.session.supervisor import Session
+from livehandled.session.voice import Voice
 
 
 class Sent:
@@ -44,29 +47,36 @@ class Sent:
             yield from self._pending.__await__()
 
 
-class Sessions:
-    """The session there is, and the way to open one: what a writer writes to."""
+class Target(Protocol):
+    """What a writer writes to: the session there is, or one that a first send opens."""
 
-    def __init__(self, opened: Callable[[], Session], end: Callable[[], Awaitable[None]]) -> None:
-        self.current: Session | None = None
-        self.opened = opened
-        """Returns an open session, opening one where a first send may. Raises
-        `session.not_connected` or why none can be opened."""
-        self.end = end
-        """Ends the session and returns what can be awaited for it."""
+    @property
+    def current(self) -> Session | None:
+        """The session, even where it has ended."""
 
-    def open(self) -> Session:
-        """Return the open session. Raises `session.not_connected`: this never opens one."""
-        if self.current is None or not self.current.open:
-            raise not_connected()
-        return self.current
+    @property
+    def voice(self) -> Voice | None:
+        """Its voice."""
+
+    @property
+    def loaded(self) -> Loaded:
+        """Its configuration, or that of the first to come."""
+
+    def opened(self) -> Session:
+        """Return the open session, opening one where a first send may."""
+
+    def existing(self) -> Session:
+        """Return the open session. Raises `session.not_connected`."""
+
+    def end(self) -> Awaitable[None]:
+        """End the session, and return what can be awaited for that."""
 
 
 class Writer:
     """The sends of a session."""
 
     def __init__(
-        self, sessions: Sessions, router: Router, context: PendingContext | None = None
+        self, sessions: Target, router: Router, context: PendingContext | None = None
     ) -> None:
         self._sessions = sessions
         self._router = router
@@ -76,14 +86,8 @@ class Writer:
         """Send one typed turn, which the model answers (B1). Raises `text.empty`."""
         payload.words(text, "text")
         session = self._for_the_user()
-        self.say(session, text)
+        say(session, self._router, text)
         return Sent(session)
-
-    def say(self, session: Session, text: str) -> None:
-        """Send a typed turn to a session."""
-        self._router.text_sent()
-        session.put(frames.text_turn(text))
-        self._router.user_typed(session.conversation, text)
 
     def send_audio(self, data: bytes | str) -> Sent:
         """Send audio, 16-bit little-endian mono PCM at 16 kHz or its base64 (B5).
@@ -149,7 +153,7 @@ class Writer:
                 param="responses",
                 expected="at least one response",
             )
-        session = self._sessions.open()
+        session = self._sessions.existing()
         calls = session.conversation.open_calls
         finished: set[str] = set()
         for response in responses:
@@ -189,19 +193,30 @@ class Writer:
         Nothing is written while the service detects activity by itself (B13), or while an
         activity is open: marks alternate (Z3).
         """
-        session = self._sessions.opened()
-        return Sent(session, session.voice.marked(start=True))
+        return self._marked(start=True)
 
     def signal_activity_end(self) -> Sent:
         """Mark the end of the user's activity; see `signal_activity_start`."""
+        return self._marked(start=False)
+
+    def _marked(self, *, start: bool) -> Sent:
         session = self._sessions.opened()
-        return Sent(session, session.voice.marked(start=False))
+        voice = self._sessions.voice
+        assert voice is not None  # every session has one
+        return Sent(session, voice.marked(start=start))
 
     def _for_the_user(self) -> Session:
         session = self._sessions.opened()
         if self._context is not None:
             self._context.flush(session.put)
         return session
+
+
+def say(session: Session, router: Router, text: str) -> None:
+    """Send a typed turn to a session (B1)."""
+    router.text_sent()
+    session.put(frames.text_turn(text))
+    router.user_typed(session.conversation, text)
 
 
 def not_connected() -> LiveHandleError:

@@ -65,10 +65,7 @@ def test_a_session_is_shown_as_it_is_and_where_there_is_none_as_it_would_be() ->
     assert shown.session_id is None
     assert shown.connection is None
     assert (shown.phase, shown.turns, shown.current_turn) == ("disconnected", 0, None)
-    assert (shown.backend, shown.model) == (
-        parts.underlying.config.backend,
-        parts.underlying.config.model,
-    )
+    assert (shown.backend, shown.model) == ("gemini", "gemini-3.8-live")
 
 
 @pytest.mark.anyio

@@ -1,0 +1,142 @@
+"""The one session there is at a time: how it is opened, with its voice, and how it is ended."""
+
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+
+from anyio.abc import TaskGroup
+
+from livehandle_proto.errors import LiveHandleError
+from livehandled.config.loader import Loaded
+from livehandled.context import PendingContext
+from livehandled.extraction.extractor import Extraction
+from livehandled.session import opener
+from livehandled.session.outbox import Outbox
+from livehandled.session.router import Router
+from livehandled.session.supervisor import Session
+from livehandled.session.voice import Voice
+from livehandled.session.writer import not_connected, say
+from livehandled.voice.reactor import Rule
+
+
+class Sessions:
+    """Opens sessions, one after another, in a task group that is given and taken away.
+
+    `look` is called whenever a deadline of the voice may have come nearer.
+    """
+
+    def __init__(
+        self,
+        opening: opener.Opener,
+        *,
+        context: PendingContext,
+        router: Router,
+        extraction: Extraction,
+        rules: Sequence[Rule],
+        clock: Callable[[], float],
+        look: Callable[[], None],
+    ) -> None:
+        base = opening.base.config
+        self.current: Session | None = None
+        self.voice: Voice | None = None
+        """Of the current session."""
+        self.loaded = opening.base
+        """The configuration of the current session, or of the first."""
+        self.outbox = Outbox(
+            limit=base.limits.outbox_frames, media_s=base.limits.outbox_media_ms / 1000
+        )
+        self.tasks: TaskGroup | None = None
+        """Without one, nothing can be opened."""
+        self._opening = opening
+        self._context = context
+        self._router = router
+        self._extraction = extraction
+        self._rules = rules
+        self._clock = clock
+        self._look = look
+        self._opens_on_use = base.session.connect != "manual"
+
+    def start(self, task: Callable[..., Coroutine[object, object, None]], *args: object) -> None:
+        """Start a task of the session's."""
+        assert self.tasks is not None
+        self.tasks.start_soon(task, *args)
+
+    def opened(self) -> Session:
+        """Return the open session, opening one where a first send may.
+
+        Raises `session.not_connected`, or why none can be opened.
+        """
+        session = self.current
+        if session is not None and session.open:
+            return session
+        if not self._opens_on_use:
+            raise not_connected()
+        return self.open(self._opening.base)
+
+    def existing(self) -> Session:
+        """Return the open session. Raises `session.not_connected`: this never opens one."""
+        if self.current is None or not self.current.open:
+            raise not_connected()
+        return self.current
+
+    def may_send(self) -> bool:
+        """Return whether a send finds a session, or opens one."""
+        return (self.current is not None and self.current.open) or self._opens_on_use
+
+    def open(self, loaded: Loaded) -> Session:
+        """Open a session. Once it has ended, an explicit connect alone opens another.
+
+        What is refused is refused before anything has changed.
+        """
+        if self.tasks is None:
+            raise LiveHandleError(
+                "session.not_connected",
+                "The handle holds no session outside its `async with`: enter it first.",
+            )
+        plan = self._opening.plan(loaded)
+        self._extraction.restart()  # what runs for the last session is told to nobody
+        self._extraction.configure(loaded.config.extraction.extractors)
+        self._opens_on_use = False
+        self.loaded = loaded
+        self._context.session_opens()
+        session = Session(plan, router=self._router, outbox=self.outbox, clock=self._clock)
+        voice = Voice(
+            session,
+            context=self._context,
+            router=self._router,
+            rules=self._rules,
+            clock=self._clock,
+            start=self.start,
+            look=self._look,
+            commits=opener.commits(loaded.config, plan),
+            soft_turn_s=loaded.config.voice.soft_turn_timeout_ms / 1000,
+        )
+        self.current, self.voice = session, voice
+        self._router.opened(voice)
+        session.start(self.tasks)
+        self._greet(session, loaded.config.session.greeting)
+        return session
+
+    def end(self) -> Awaitable[None]:
+        """End the session, and return what can be awaited for that. No send opens another."""
+        self._opens_on_use = False
+        if self.current is not None:
+            self.current.stop("disconnected")
+        return self._ended(self.current)
+
+    def leave(self) -> None:
+        """Open nothing any more: the handle is being left."""
+        self._opens_on_use = False
+
+    def _greet(self, session: Session, greeting: str) -> None:
+        """Send the greeting, behind context that waits: no session without it (A7)."""
+        if not greeting:
+            return
+        try:
+            self._context.flush(session.put)
+            say(session, self._router, greeting)
+        except LiveHandleError:
+            session.stop("disconnected")
+            raise
+
+    async def _ended(self, session: Session | None) -> None:
+        if session is not None:
+            await session.done()
