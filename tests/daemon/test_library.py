@@ -48,7 +48,6 @@ PARTS: Mapping[str, tuple[type, list[str]]] = {
 OF_THE_SOCKET = {
     "events": {"since", "snapshot"},  # for a client that may lose its connection
     "subscribe": {"since", "snapshot"},
-    "wait_for_phase": {"timeout_ms"},  # in seconds in Python: timeout_s
 }
 """Parameters that are the socket's alone."""
 

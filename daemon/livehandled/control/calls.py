@@ -231,8 +231,7 @@ class Calls:
         return {**self._handle.telemetry(), "clients": self._around.clients()}
 
     def _wait(self, params: m.WaitForPhase) -> Awaitable[m.PhaseNow]:
-        seconds = None if params.timeout_ms is None else params.timeout_ms / 1000
-        waiting = self._handle.session().wait_for_phase(params.phase, seconds)
+        waiting = self._handle.session().wait_for_phase(params.phase, params.timeout_ms)
 
         async def waited() -> m.PhaseNow:
             return m.PhaseNow(phase=await waiting)

@@ -38,7 +38,7 @@ class UnderlyingSession(Writer):
         session = self._sessions.current
         return None if session is None else session.conversation.resume_handle
 
-    def wait_for_phase(self, phase: Phase, timeout_s: float | None = None) -> Awaitable[Phase]:
+    def wait_for_phase(self, phase: Phase, timeout_ms: int | None = None) -> Awaitable[Phase]:
         """Wait until the phase is reached, if only for a moment; at once where it is already.
 
         It may be that of a session to come. Await the result; it raises `session.timeout`.
@@ -54,24 +54,24 @@ class UnderlyingSession(Writer):
                 reached.set()
 
         # From here on, so that a phase between this call and its wait is not missed.
-        return self._reached(phase, reached, self._router.watch_phase(watch), timeout_s)
+        return self._reached(phase, reached, self._router.watch_phase(watch), timeout_ms)
 
     async def _reached(
         self,
         phase: Phase,
         reached: anyio.Event,
         end: Callable[[], None],
-        timeout_s: float | None,
+        timeout_ms: int | None,
     ) -> Phase:
         try:
-            with anyio.move_on_after(timeout_s):
+            with anyio.move_on_after(None if timeout_ms is None else timeout_ms / 1000):
                 await reached.wait()
         finally:
             end()
         if not reached.is_set():  # else it is told, even where no time was left to wait
             raise LiveHandleError(
                 "session.timeout",
-                f"The phase {phase} was not reached within {timeout_s:g} s: wait longer.",
+                f"The phase {phase} was not reached within {timeout_ms} ms: wait longer.",
                 phase=phase,
             )
         return phase
