@@ -89,7 +89,8 @@ def rows(tree: Mapping[str, object], prefix: str = "") -> list[tuple[str, str]]:
         if isinstance(value, dict) and value:
             listed += rows(value, f"{prefix}{name}.")
         elif value is not None:
-            listed.append((prefix + name, plain(value)))
+            shown = "shown by --json" if name == "histogram" else plain(value)
+            listed.append((prefix + name, shown))
     return listed
 
 

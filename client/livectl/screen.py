@@ -57,8 +57,7 @@ class Screen:
     def figures(self, name: str, figures: Mapping[str, object]) -> None:
         """Show a table."""
         self._finish_line()
-        shown = [row for row in rows(figures) if not row[0].endswith("histogram")]
-        self._print({name: figures}, table(shown, indent="  "))
+        self._print({name: figures}, table(rows(figures), indent="  "))
 
     def line(self, kind: str, text: str) -> None:
         """Say that something happened now."""

@@ -1,6 +1,7 @@
 """Context that waits for the right moment to be told to the model (section E, D1 to D4, Z12)."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
+from typing import Protocol
 
 from livehandle_proto.errors import LiveHandleError
 from livehandled.gemini import frames
@@ -9,8 +10,12 @@ from livehandled.gemini.content import Content
 _MAX_TURNS = 256
 _MAX_BYTES = 16 * 2**20  # of all turns, as they will be written
 
-Put = Callable[[bytes], None]
-"""Queues a frame for the model, or raises and has not."""
+
+class Put(Protocol):
+    """Queues frames for the model, all or none: where it raises it has not."""
+
+    def __call__(self, *frames: bytes) -> None:
+        """Queue the frames."""
 
 
 class PendingContext:
@@ -53,16 +58,20 @@ class PendingContext:
         """Send the turns as one frame that asks for no reply; where `put` raises, they wait on."""
         if self._turns:
             put(frames.client_content(self._turns, turn_complete=False))
-            if self._on_trial is not None:
-                self._on_trial += self._turns
-            self._forget_turns()
+            self._sent_turns()
 
     def prompt(self, put: Put) -> None:
-        """Send the turns, then the prompt if it is armed (D1 to D3)."""
-        self.flush(put)
-        if self.prompt_armed:
-            put(frames.client_content((), turn_complete=True))
-            self.prompt_armed = False
+        """Send the turns, then the prompt if it is armed (D1 to D3): both, or neither."""
+        if not self.prompt_armed:
+            self.flush(put)
+            return
+        prompt = frames.client_content((), turn_complete=True)
+        if self._turns:
+            put(frames.client_content(self._turns, turn_complete=False), prompt)
+            self._sent_turns()
+        else:
+            put(prompt)
+        self.prompt_armed = False
 
     def session_opens(self) -> None:
         """Keep what is sent from now on, until it is known whether the session can be set up."""
@@ -82,6 +91,11 @@ class PendingContext:
         """Forget everything."""
         self._forget_turns()
         self.prompt_armed = False
+
+    def _sent_turns(self) -> None:
+        if self._on_trial is not None:
+            self._on_trial += self._turns
+        self._forget_turns()
 
     def _forget_turns(self) -> None:
         self._turns.clear()

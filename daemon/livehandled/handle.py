@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Self
 
 import anyio
+from anyio.abc import TaskGroup
 
 from livehandle_proto import topics as t
 from livehandle_proto import transcripts
@@ -156,9 +157,24 @@ class LiveHandle:
                 await self._leave()
         finally:
             tasks.cancel_scope.cancel()
-            suppressed = await tasks.__aexit__(kind, error, traceback)
             self._sessions.tasks = None
+            self._hub.close()
+            suppressed = await self._left(tasks, kind, error, traceback)
         return suppressed
+
+    async def _left(
+        self,
+        tasks: TaskGroup,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool | None:
+        try:
+            return await tasks.__aexit__(kind, error, traceback)
+        except BaseExceptionGroup as group:
+            if group.exceptions == (error,):
+                return False  # the caller's own error, and no other: it goes on as it is
+            raise
 
     async def _leave(self) -> None:
         session = self._sessions.current
@@ -195,26 +211,18 @@ class LiveHandle:
         """
         return self._writer.disconnect()
 
-    async def done(self, timeout_ms: int | None = None) -> v.Ended:
-        """Wait until the session has ended, and return how (Z1: every waiter is told).
+    def done(self, timeout_ms: int | None = None) -> Awaitable[v.Ended]:
+        """Await the end of the session there is now, and how it ended (Z1: every waiter is told).
 
-        Where the last one has ended already that is told at once. Raises
-        `session.not_connected` where there was none, and `session.timeout`.
+        Where it has ended already that is told at once. Raises `session.not_connected` where
+        there was none; the wait raises `session.timeout`.
         """
         session = self._sessions.current
         if session is None:
             raise LiveHandleError(
                 "session.not_connected", "There was no session yet: call connect first."
             )
-        try:
-            with anyio.fail_after(None if timeout_ms is None else timeout_ms / 1000):
-                return await session.done()
-        except TimeoutError as error:
-            raise LiveHandleError(
-                "session.timeout",
-                f"The session had not ended after {timeout_ms} ms: wait longer, or call "
-                "disconnect.",
-            ) from error
+        return self._done(session, timeout_ms)
 
     def phase(self) -> v.Phase:
         """Return the session's phase; `disconnected` where there is none (A22)."""
@@ -297,7 +305,7 @@ class LiveHandle:
         contents = payload.contents(turns)
         if text is not None:
             payload.words(text, "text")
-            contents.append(text_content(text, role))
+            contents += payload.contents([text_content(text, role)])
         if not contents and not prompt:
             raise LiveHandleError(
                 "wire.invalid_params",
@@ -408,13 +416,24 @@ class LiveHandle:
         turns.prompt_armed = prompt
         session = self._sessions.opened()
         self._context.flush(session.put)  # what a deferred session left goes first
+        turns.prompt(session.put)
         if prompt:
             self._router.text_sent()  # what the model says next answers the prompt
-        turns.prompt(session.put)
         return Sent(session)
 
     def _defers(self) -> bool:
         return self._sessions.loaded.config.context.delivery == "deferred"
+
+    async def _done(self, session: Session, timeout_ms: int | None) -> v.Ended:
+        try:
+            with anyio.fail_after(None if timeout_ms is None else timeout_ms / 1000):
+                return await session.done()
+        except TimeoutError as error:
+            raise LiveHandleError(
+                "session.timeout",
+                f"The session had not ended after {timeout_ms} ms: wait longer, or call "
+                "disconnect.",
+            ) from error
 
     async def _connected(self, session: Session) -> v.Session:
         await session.settled()

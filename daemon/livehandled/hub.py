@@ -80,6 +80,7 @@ class Hub:
         self._sinks: dict[str, list[Sink]] = {topic: [] for topic in TOPICS}
         self._ring: deque[Event] = deque(maxlen=ring_events)
         self._forgotten_seq = 0
+        self._closers: set[Callable[[], None]] = set()
         self._states: dict[str, Event] = {}
         """By key, the one that changed last at the end."""
 
@@ -125,6 +126,16 @@ class Hub:
         if len(self._states) > _MAX_STATES:
             oldest = self._states.pop(next(iter(self._states)))
             self._forgotten_seq = max(self._forgotten_seq, oldest.seq)
+
+    def on_close(self, close: Callable[[], None]) -> Callable[[], None]:
+        """Call this when no more is to be listened to; return what takes it back."""
+        self._closers.add(close)
+        return lambda: self._closers.discard(close)
+
+    def close(self) -> None:
+        """Tell those who listen on their own that nobody is there to publish any more."""
+        for close in tuple(self._closers):
+            close()
 
     def attach(self, sink: Sink, topics: Iterable[str]) -> None:
         """Hand the topics' events to the sink from now on."""

@@ -10,7 +10,7 @@ from livehandle_proto.states import Origin
 RING_ENTRIES = 1024
 """How many mutations are kept (M5)."""
 
-RING_BYTES = 16 * 2**20
+RING_BYTES = 4 * 2**20
 """How many bytes of encoded values they may hold together: large values leave sooner."""
 
 

@@ -1,7 +1,7 @@
 """Events for whoever holds the handle itself: an iterator, bounded, that never loses in silence."""
 
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Self
 
@@ -20,7 +20,7 @@ class Events:
     By its delivery class, an event that waits gives way to a newer one of its key (state), or to
     newer ones if 4,096 of the class wait (stream; `dropped` counts them). So many of the log
     class that wait, or the states of 16,384 keys, are the last: then comes `events.lagged`. The
-    end of the `with` block ends the iteration at once.
+    end of the `with` block ends the iteration at once; the end of the handle, after what waits.
     """
 
     def __init__(self, hub: Hub, topics: Iterable[str]) -> None:
@@ -35,13 +35,15 @@ class Events:
         """The numbers of the stream class that wait, oldest first."""
         self._arrived = anyio.Event()
         self._missed = 0
-        self._entered = self._left = False
+        self._entered = self._left = self._closed = False
+        self._forget: Callable[[], None] = _nothing
 
     def __enter__(self) -> Self:
         if self._entered:
             raise RuntimeError("These events are listened to already: ask the handle for others.")
         self._entered = True
         self._hub.attach(self._take, self._topics)
+        self._forget = self._hub.on_close(self._close)
         return self
 
     def __exit__(
@@ -52,6 +54,7 @@ class Events:
     ) -> None:
         self._left = True
         self._hub.detach(self._take)
+        self._forget()
         self._arrived.set()
 
     def __aiter__(self) -> Self:
@@ -60,7 +63,7 @@ class Events:
     async def __anext__(self) -> Event:
         if not self._entered:
             raise RuntimeError("Nothing is listened to yet: use `with handle.events() as events`.")
-        while not (self._waiting or self._left):
+        while not (self._waiting or self._left or self._closed):
             if self._missed:
                 raise LiveHandleError(
                     "events.lagged",
@@ -70,9 +73,13 @@ class Events:
             if self._arrived.is_set():  # else another reader waits for it as well
                 self._arrived = anyio.Event()
             await self._arrived.wait()  # as long as nothing happens
-        if self._left:
+        if self._left or not self._waiting:
             raise StopAsyncIteration
         return self._next()
+
+    def _close(self) -> None:
+        self._closed = True
+        self._arrived.set()
 
     def _next(self) -> Event:
         number, event = self._waiting.popitem(last=False)
@@ -107,3 +114,7 @@ class Events:
                 self.dropped += 1
             return True
         return len(self._waiting) - len(self._states) - len(self._streams) < _MAX_WAITING
+
+
+def _nothing() -> None:
+    pass

@@ -44,6 +44,7 @@ class Signals:
     def __init__(self, state: State, clock: Callable[[], float]) -> None:
         self._state = state
         self._clock = clock
+        self._had_one = False
         self._connected_at: float | None = None
         self._ended_at: float | None = None
         self._sound_until = 0.0
@@ -61,10 +62,15 @@ class Signals:
         state.provide("session:silence_ms", self._silence_ms)
 
     def opened(self) -> None:
-        """Begin a new session: of what the state holds, `app:` and `user:` keys outlive it."""
+        """Begin a new session: of what the last one left, `app:` and `user:` keys outlive it.
+
+        What was written before the first session is for that one.
+        """
         self._connected_at = self._ended_at = None
         self._user_speaking = self._video = False
-        self._state.forget(but=_LASTING)
+        if self._had_one:
+            self._state.forget(but=_LASTING)
+        self._had_one = True
 
     def hear(self, name: str, data: Value, now: float) -> None:
         """Take a session event, by its topic without `session.`, and its data."""

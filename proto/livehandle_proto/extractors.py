@@ -7,6 +7,7 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from livehandle_proto.errors import LiveHandleError
+from livehandle_proto.expectations import expected_in_words, given_in_words
 from livehandle_proto.suggest import nearest
 from livehandle_proto.transcripts import TranscriptTurn
 from livehandle_proto.values import ErrorObject, Params, Value
@@ -15,12 +16,20 @@ from livehandle_proto.values import ErrorObject, Params, Value
 _END = r"(?![\s\S])"
 _PLAIN = r"[A-Za-z_][A-Za-z0-9_.-]{0,63}"
 
-Name = Annotated[str, Meta(pattern=rf"^{_PLAIN}{_END}")]
+_NAME = rf"^{_PLAIN}{_END}"
+_SCOPED_KEY = rf"^((app|user|temp|session|turn|bg):)?{_PLAIN}{_END}"
+
+PATTERNS_IN_WORDS = {
+    _NAME: "1 to 64 letters, digits and _ . -, the first a letter or _",
+    _SCOPED_KEY: "1 to 64 letters, digits and _ . -, the first a letter or _, with or without "
+    "a scope (app: user: temp: session: turn: bg:) before them",
+}
+"""What a name must be, for those who got it wrong."""
+
+Name = Annotated[str, Meta(pattern=_NAME)]
 """A key of the state without a scope."""
 
-ScopedKey = Annotated[
-    str, Meta(pattern=rf"^((app|user|temp|session|turn|bg):)?{_PLAIN}{_END}", max_length=72)
-]
+ScopedKey = Annotated[str, Meta(pattern=_SCOPED_KEY, max_length=72)]
 """A key of the state that may be written, with or without a scope (M10)."""
 
 Pattern = Annotated[str, Meta(min_length=1, max_length=1000)]
@@ -75,13 +84,14 @@ class ExtractorSpec(Params, frozen=True, kw_only=True):
     timeout_ms: Annotated[int, Meta(ge=1, le=600_000)] = 10_000
     """How long a model or a client may take, milliseconds."""
     patterns: Annotated[dict[Name, Pattern], Meta(min_length=1, max_length=32)] | None = None
-    """Kind `regex`: a pattern for each field, read against the formatted turns.
+    """Kind `regex`: a pattern for each field, read against the formatted turns, their last 4 KiB.
 
     The last match gives the value: its group of the field's name, else its first group, else
     all of it.
     """
     schema: dict[str, object] | None = None
-    """Kind `llm`: the JSON schema of the result. Its properties are made nullable (Q7)."""
+    """Kind `llm`: the JSON schema of the result, of an object. Its properties are made nullable
+    (Q7)."""
     prompt: Annotated[str, Meta(max_length=20_000)] = ""
     """Kind `llm`: what to look for."""
     model: Annotated[str, Meta(max_length=200)] = ""
@@ -147,19 +157,42 @@ class Promotion(Value, frozen=True, kw_only=True, omit_defaults=False):
     value: object
 
 
+_KIND_OF: Mapping[str, Kind] = {
+    "patterns": "regex",
+    "schema": "llm",
+    "prompt": "llm",
+    "model": "llm",
+}
+"""Fields that one kind alone has."""
+_OBJECT = ("object", "null")
+_SAYS_OBJECT = {"type", "properties", "$ref"}
+
+
 def check(spec: ExtractorSpec) -> None:
     """Check what one field demands of another. Raises `extraction.bad_spec` with the field."""
-    for field, kind in (("patterns", "regex"), ("schema", "llm"), ("prompt", "llm")):
-        if getattr(spec, field) and spec.kind != kind:
+    for field, kind in _KIND_OF.items():
+        if getattr(spec, field) not in (None, "") and spec.kind != kind:
             raise bad_spec(spec.name, field, f"only the kind {kind} has it: leave it out")
     if spec.kind == "regex" and not spec.patterns:
         raise bad_spec(spec.name, "patterns", "the kind regex needs a pattern for each field")
-    if spec.kind == "llm" and not (spec.prompt or spec.schema):
+    if spec.kind == "llm" and not spec.prompt and spec.schema is None:
         raise bad_spec(spec.name, "prompt", "the kind llm needs a prompt, a schema or both")
-    if spec.model and spec.kind != "llm":
-        raise bad_spec(spec.name, "model", "only the kind llm has it: leave it out")
+    if spec.schema is not None:
+        _check_schema(spec.name, spec.schema)
     if (spec.interval is None) == (spec.trigger == "interval"):
         raise bad_spec(spec.name, "interval", "the trigger interval needs it, and no other has it")
+
+
+def _check_schema(name: str, schema: Mapping[str, object]) -> None:
+    """Refuse a schema that is of no object: the service would, at every turn."""
+    kinds = schema.get("type")
+    listed = kinds if isinstance(kinds, list) else [kinds]
+    if "type" in schema and ("object" not in listed or any(k not in _OBJECT for k in listed)):
+        raise bad_spec(name, "schema.type", "the result is an object, so it must be object")
+    if not isinstance(schema.get("properties", {}), Mapping):
+        raise bad_spec(name, "schema.properties", "it must be a table of schemas by field")
+    if not schema.keys() & _SAYS_OBJECT:
+        raise bad_spec(name, "schema", "the result is an object, so give it the type object")
 
 
 def bad_spec(name: str, field: str, problem: str) -> LiveHandleError:
@@ -202,12 +235,21 @@ def _spec(name: str, entry: object) -> ExtractorSpec:
         spec = msgspec.convert({"name": name, **entry}, ExtractorSpec)
         check(spec)
     except msgspec.ValidationError as error:
-        said, _, where = str(error).replace("`", "").partition(" - at $")
+        said, _, where = str(error).replace("`", "").partition(" - at ")
+        where = where.removeprefix("key in ").removeprefix("$")
         path = at if where in {"", ".name"} else at + where
-        raise _invalid(path, said) from error
+        raise _invalid(path, _in_words(said)) from error
     except LiveHandleError as error:
         raise _invalid(f"{at}.{error.data['param']}", error.message) from error
     return spec
+
+
+def _in_words(said: str) -> str:
+    expected, _, got = said.removeprefix("Expected ").partition(", got ")
+    if expected == said:
+        return said
+    words = expected_in_words(expected, PATTERNS_IN_WORDS)
+    return f"it must be {words}" + (f", not {given_in_words(got)}" if got else "")
 
 
 def _places(entry: Mapping[str, object], at: str) -> Iterator[_Place]:

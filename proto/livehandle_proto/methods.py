@@ -315,8 +315,12 @@ def _sends(prefix: str, how: str) -> Mapping[str, Method]:
         f"{prefix}.update_instruction": Method(
             UpdateInstruction, None, "Give the model another instruction."
         ),
-        f"{prefix}.signal_activity_start": Method(NoParams, None, "Write an activityStart."),
-        f"{prefix}.signal_activity_end": Method(NoParams, None, "Write an activityEnd."),
+        f"{prefix}.signal_activity_start": Method(
+            NoParams, None, "Mark speech that begins; nothing where the service detects it."
+        ),
+        f"{prefix}.signal_activity_end": Method(
+            NoParams, None, "Mark speech that ends; nothing where the service detects it."
+        ),
         f"{prefix}.disconnect": Method(NoParams, None, "End the session."),
     }
 
@@ -353,7 +357,9 @@ METHODS: Mapping[str, Method] = {
     "transcript": Method(TranscriptWindow, Transcript, "Finished turns and the open one."),
     "state": Method(NoParams, Tree, "The whole shared state."),
     "state.get": Method(StateKey, StateValue, "The value of a key."),
-    "state.set": Method(StateEntry, None, "Set a key."),
+    "state.set": Method(
+        StateEntry, None, "Set a key; all but `app:` and `user:` keys end with the session."
+    ),
     "state.remove": Method(StateKey, StateValue, "Remove a key; answers what it held."),
     "state.keys": Method(StateKeysAsked, StateKeys, "The keys with a prefix."),
     "state.clear_prefix": Method(StatePrefix, None, "Remove all keys with a prefix."),

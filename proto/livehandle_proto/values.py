@@ -1,6 +1,6 @@
 """Values that methods and events share."""
 
-from typing import Literal
+from typing import Literal, get_args
 
 from msgspec import Struct
 
@@ -17,6 +17,9 @@ Phase = Literal[
     "disconnecting",
 ]
 """Where the session's connection stands (A22)."""
+
+PHASES: tuple[Phase, ...] = get_args(Phase)
+"""All of them."""
 
 
 class Value(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -42,6 +45,7 @@ class VoiceState(Value, frozen=True, kw_only=True, omit_defaults=False):
     playback_active: bool
     """The model's speech is being played, as far as the daemon knows."""
     prompt_pending: bool
+    """Whether a prompt was armed when a voice was last reported on; `writer` tells it as of now."""
     prompt_epoch: int
     """How often speech began over a pending prompt."""
     last_barge_in_ms_ago: int | None

@@ -21,10 +21,10 @@ class Wire:
         self.frames: list[bytes] = []
         self.full = False
 
-    def put(self, frame: bytes) -> None:
+    def put(self, *frames: bytes) -> None:
         if self.full:
             raise LiveHandleError("session.queue_full", "Full.")
-        self.frames.append(frame)
+        self.frames += frames
 
     @property
     def contents(self) -> list[Any]:
@@ -136,7 +136,9 @@ def test_d3_with_nothing_waiting_nothing_is_written(context: PendingContext, wir
     assert wire.frames == []
 
 
-def test_d4_disarming_keeps_the_context(context: PendingContext, wire: Wire) -> None:
+def test_a_prompt_that_was_disarmed_is_not_sent_and_the_context_is(
+    context: PendingContext, wire: Wire
+) -> None:
     context.extend([turn("a")])
     context.prompt_armed = True
     context.prompt_armed = False
@@ -239,9 +241,9 @@ def test_z12_e4_d4_nothing_is_lost_doubled_or_reordered_however_often_the_way_is
     armed, prompts = False, 0
     refusals = data.draw(st.randoms(use_true_random=False))
 
-    def put(frame: bytes) -> None:
+    def put(*frames: bytes) -> None:
         wire.full = refusals.random() < 0.4
-        wire.put(frame)
+        wire.put(*frames)
 
     def attempt(name: str) -> bool:
         try:

@@ -466,8 +466,8 @@ class SessionStub:
     def __init__(self) -> None:
         self.frames: list[bytes] = []
 
-    def put(self, frame: bytes) -> None:
-        self.frames.append(frame)
+    def put(self, *frames: bytes) -> None:
+        self.frames += frames
 
     def instruct(self, instruction: str) -> None:
         self.put(frames.instruction(instruction, "note"))

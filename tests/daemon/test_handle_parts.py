@@ -354,3 +354,61 @@ async def test_i2_i4_events_are_those_from_now_on_in_order() -> None:
         ]
         with refused("events.unknown_topic"):
             rig.handle.events("live.nothing")
+
+
+async def test_the_callers_own_error_leaves_the_handle_as_it_is() -> None:
+    async def spoil() -> None:
+        async with handle() as rig:
+            await rig.handle.send_text("hi")
+            raise KeyError("mine")
+
+    with pytest.raises(KeyError):
+        await spoil()
+
+
+async def test_z1_done_waits_for_the_session_there_was_when_it_was_called() -> None:
+    async with handle() as rig:
+        await rig.handle.connect()
+        waiting = rig.handle.done()
+        await rig.handle.disconnect()
+        await rig.handle.connect()
+        assert (await waiting).reason == "disconnected"
+
+
+async def test_what_is_no_phase_is_refused_with_the_one_that_is_meant() -> None:
+    async with handle() as rig:
+        with refused("wire.invalid_params") as caught:
+            rig.handle.session().wait_for_phase("actve")  # type: ignore[arg-type]  # what is tested
+        assert caught.value.data["did_you_mean"] == "active"
+
+
+async def test_what_would_close_the_session_is_refused_here() -> None:
+    async with handle() as rig:
+        with refused("wire.invalid_params"):
+            rig.handle.queue_context(text="x", role="system")
+        with refused("wire.invalid_params"):
+            rig.handle.queue_context([{"role": "user", "parts": [{"text": ""}]}])
+        with refused("wire.invalid_params"):
+            rig.handle.send_text("a\ud800")
+
+
+async def test_a_reader_in_another_task_ends_with_the_handle() -> None:
+    told: list[str] = []
+
+    async def read(live: LiveHandle) -> None:
+        with live.events("session.disconnected") as events:
+            told.extend([event.topic async for event in events])
+
+    async with anyio.create_task_group() as tasks, handle() as rig:
+        await rig.handle.connect()
+        tasks.start_soon(read, rig.handle)
+        await anyio.wait_all_tasks_blocked()
+    assert told == ["session.disconnected"]
+
+
+async def test_r6_a_prompt_that_finds_no_room_leaves_its_context_unsent_too() -> None:
+    async with handle(limits__outbox_frames="1") as rig:
+        with refused("session.queue_full"):
+            rig.handle.queue_context(text="x", prompt=True)
+        assert rig.handle.writer_state().pending_context == 0
+        await rig.handle.send_text("hi")  # there was room for one

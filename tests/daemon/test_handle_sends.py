@@ -11,6 +11,7 @@ import pytest
 from livehandle_proto.methods import ToolAnswer
 from livehandled.gemini import frames
 from livehandled.handle import LiveHandle
+from livehandled.session import outbox
 from support.rigs import (
     HandleRig,
     handle,
@@ -166,10 +167,13 @@ async def test_several_edges_in_one_chunk_are_told_in_their_order(
         assert rig.handle.phase() == ("user_speaking" if speaking else "active")
 
 
-async def test_an_edge_is_told_even_where_its_audio_found_no_room() -> None:
-    async with handle(Call.hear_all, limits__outbox_frames="1") as rig:
+async def test_an_edge_is_told_even_where_its_audio_found_no_room(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with handle(Call.hear_all) as rig:
         rig.handle.send_audio(base64.b64encode(speech_like(0.5)).decode())
         rig.handle.send_text("the only place")
+        monkeypatch.setattr(outbox, "_MAX_BYTES", 10)
         with refused("session.queue_full"):
             rig.handle.send_audio(base64.b64encode(silence(0.5)).decode())
         heard = [t for t in rig.told.topics if t.startswith("live.vad")]
@@ -209,7 +213,8 @@ async def test_a_full_way_to_the_model_refuses_text_and_says_so() -> None:
         rig.handle.send_audio(AUDIO)
         for number in range(3):
             rig.handle.send_text(f"{number}")
-        assert rig.handle.telemetry()["media_frames_dropped"] == 1
+        rig.handle.send_audio(AUDIO)  # has room of its own
+        assert rig.handle.telemetry()["media_frames_dropped"] == 0
         with refused("session.queue_full"):
             rig.handle.send_text("one too many")
         assert rig.handle.telemetry()["text_turns_in"] == 3

@@ -289,3 +289,10 @@ async def test_what_comes_is_in_order_and_what_does_not_is_accounted_for(
         assert not events._waiting
         assert not events._states
         assert not events._streams
+
+
+async def test_i2_the_end_of_the_handle_ends_the_iteration_after_what_waits(hub: Hub) -> None:
+    with Events(hub, {LOG}) as events:
+        say(hub, "last")
+        hub.close()
+        assert [told(event) async for event in events] == ["last"]

@@ -329,6 +329,16 @@ def test_a_new_session_begins_with_what_outlives_the_last() -> None:
     assert rig.read("is_user_speaking") is False
 
 
+def test_what_was_written_before_the_first_session_is_for_that_one() -> None:
+    state = State(now_ms=lambda: 7)
+    signals = Signals(state, lambda: 0.0)
+    state.set("name", "Ann")
+    signals.opened()
+    assert state.get("name") == "Ann"
+    signals.opened()
+    assert state.get("name") is None
+
+
 def test_a_count_that_a_client_spoilt_begins_again() -> None:
     rig = Rig()
     rig.state.set("session:interrupt_count", "many")

@@ -334,7 +334,7 @@ def _specs() -> Iterator[Row]:
         yield row("meaning", "name", {**client, "name": name}, invalid, "name")
     for name in (TAKEN, OTHERS):
         yield row("meaning", "name", {**client, "name": name}, "extraction.name_taken", "name")
-    for pattern in ("(", "[", "a(?=b)", r"(a)\1", "a{2000}", "*", "(?P<a", r"\p{Moon}"):
+    for pattern in ("(", "[", "a(?=b)", r"(a)\1", "a{2000}", "a{400}", "*", "(?P<a", r"\p{Moon}"):
         spec = {**SPEC, "patterns": {"item": pattern}}
         yield row("meaning", "patterns", spec, bad, "patterns.item")
     yield row("empty", "patterns", {**SPEC, "patterns": {"item": ""}}, invalid, "patterns.item")
@@ -349,7 +349,15 @@ def _specs() -> Iterator[Row]:
     yield row("meaning", "schema", {**client, "schema": {"type": "object"}}, bad, "schema")
     yield row("meaning", "prompt", {**client, "prompt": "look"}, bad, "prompt")
     yield row("meaning", "model", {**client, "model": "m"}, bad, "model")
-    empties: list[Json] = [{}, {"prompt": ""}, {"schema": None}, {"schema": {}}]
+    yield row("empty", "schema", {**client, "schema": {}}, bad, "schema")
+    yield row("empty", "schema", {"name": "New", "kind": "llm", "schema": {}}, bad, "schema")
+    no_objects: list[object] = ["array", "nonsense", 5, []]
+    for no_object in no_objects:
+        odd: Json = {"name": "New", "kind": "llm", "prompt": "look", "schema": {"type": no_object}}
+        yield row("meaning", "schema", odd, bad, "schema.type")
+    odd = {"name": "New", "kind": "llm", "schema": {"type": "object", "properties": [1]}}
+    yield row("meaning", "schema", odd, bad, "schema.properties")
+    empties: list[Json] = [{}, {"prompt": ""}, {"schema": None}]
     for empty in empties:
         yield row("empty", "schema", {"name": "New", "kind": "llm", **empty}, bad, "prompt")
     yield Row(method, "empty", "prompt", {**client, "prompt": "", "model": ""}, None)

@@ -5,7 +5,7 @@ So calls of one connection begin in the order they came.
 """
 
 import os
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from typing import NamedTuple, TypeVar
 
 import msgspec
@@ -255,18 +255,25 @@ class Calls:
 
     def _remove(self, key: str) -> StateValue:
         state = self._handle.state()
-        present = key in state.keys(key)
+        present = state.text(key) is not None
         return StateValue(value=state.remove(key), present=present)
 
     def _mutations(self, params: m.StateCursor) -> MutationsSince:
+        """Return as much of the journal as fits a line, and at least one mutation."""
         state = self._handle.state()
-        mutations = state.mutations_since(params.cursor)
-        page = mutations[: _fitting(mutations)]
+        page: list[Mutation] = []
+        size = 0
+        for mutation in state.mutations_after(params.cursor):
+            size += len(msgspec.json.encode(mutation)) + 1
+            if page and size > _PAGE_BYTES:
+                break
+            page.append(mutation)
+        cursor = page[-1].sequence if page else state.cursor
         return MutationsSince(
             mutations=page,
-            cursor=page[-1].sequence if page else state.cursor,
-            more=len(page) < len(mutations),
-            gap=state.try_mutations_since(params.cursor) is None,
+            cursor=cursor,
+            more=cursor < state.cursor,
+            gap=state.journal.has_gap(params.cursor),
         )
 
     def left(self, peer: Peer) -> None:
@@ -282,16 +289,6 @@ class Calls:
 
     def _unsubscribe(self, peer: Peer, params: m.Unsubscribe) -> None:
         peer.unsubscribe(params.subscription)
-
-
-def _fitting(mutations: Sequence[Mutation]) -> int:
-    """Return how many of the mutations fit a line; at least one."""
-    size = 0
-    for count, mutation in enumerate(mutations):
-        size += len(msgspec.json.encode(mutation)) + 1
-        if size > _PAGE_BYTES:
-            return max(count, 1)
-    return len(mutations)
 
 
 def _takes(params: type[T], handler: Callable[[Peer, T], object]) -> Handler[Peer]:

@@ -9,6 +9,8 @@ import msgspec
 from msgspec import Raw, inspect
 
 from livehandle_proto.errors import LiveHandleError
+from livehandle_proto.expectations import expected_in_words, given_in_words
+from livehandle_proto.extractors import PATTERNS_IN_WORDS
 from livehandle_proto.methods import METHODS
 from livehandle_proto.suggest import nearest
 from livehandle_proto.values import Params
@@ -87,11 +89,13 @@ def _refusal(shape: _Shape, text: Raw, why: str) -> LiveHandleError:
     if found := _WRONG.fullmatch(why):
         at = found["at"]
         choices = _choices(shape.params, at)
-        expected = f"one of {', '.join(choices)}" if choices else found["expected"].replace("`", "")
+        said = found["expected"].replace("`", "")
+        words = expected_in_words(said, PATTERNS_IN_WORDS)
+        expected = f"one of {', '.join(choices)}" if choices else words
         if found["key"] or "[...]" in at:
             at = _entry(shape.params, text, at)
         subject = f"The name `{at}`" if found["key"] else f"The parameter `{at}`"
-        got = f", not {found['got']}" if found["got"] else ""
+        got = f", not {given_in_words(found['got'])}" if found["got"] else ""
         return _error(f"{subject} of {method} must be {expected}{got}.", at, expected, None)
     return _error(f"The parameters of {method} are wrong: {_short(why)}.", None, None, None)
 

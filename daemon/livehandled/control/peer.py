@@ -2,7 +2,8 @@
 
 import select
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import NamedTuple
 
 import anyio
@@ -12,6 +13,7 @@ from anyio.abc import TaskGroup
 from livehandle_proto import topics as t
 from livehandle_proto.envelope import BadRequestError, decode_batch, event_body, event_head
 from livehandle_proto.errors import LiveHandleError
+from livehandle_proto.extractors import ExtractorRun
 from livehandle_proto.methods import MIN_LINE_BYTES, ClientQueue
 from livehandle_proto.suggest import nearest
 from livehandle_proto.values import ErrorObject, Value
@@ -19,7 +21,7 @@ from livehandled.control.answers import answer_line, fitted
 from livehandled.control.dispatch import Answer, Dispatcher, Later, failed
 from livehandled.control.inlet import Inlet
 from livehandled.control.lines import HTTP_REFUSAL
-from livehandled.control.outlet import Outlet
+from livehandled.control.outlet import Outlet, Waiting
 from livehandled.control.subscriptions import Backlog, Subscription
 from livehandled.extraction.client_kind import ClientRuns
 from livehandled.hub import Hub
@@ -60,7 +62,7 @@ class Peer:
         """Lines to this peer are shorter than this."""
         self.subscriptions: dict[str, Subscription] = {}
         self.outlet = Outlet(connection)
-        self.runs = ClientRuns(lambda run: self.tell("extractor.run", run))
+        self.runs = ClientRuns(self._ask)
         """What its extractors have been asked."""
         self.stopping = False
         """Set when the daemon stops: new calls are refused."""
@@ -73,6 +75,8 @@ class Peer:
         self._max_line = limits.line_bytes
         half = limits.buffer_bytes // 2
         self._backlog = Backlog(log_bytes=half, stream_bytes=half)
+        self._asking: set[Waiting] = set()
+        """Runs of its extractors that it has not been told of."""
         self._subscribed = 0
         self._made: Subscription | None = None
         """The subscription that the call just begun has made."""
@@ -156,7 +160,9 @@ class Peer:
             client=self.client,
             subscriptions=len(live),
             queued_lines=self.outlet.waiting,
-            queued_bytes=self._backlog.log_bytes + self._backlog.stream_bytes,
+            queued_bytes=self._backlog.log_bytes
+            + self._backlog.stream_bytes
+            + sum(len(waiting.line) for waiting in self._asking),
             lag=behind if live else 0,
             dropped=self._backlog.dropped,
             lagged=self._backlog.lagged,
@@ -164,9 +170,34 @@ class Peer:
 
     def tell(self, topic: str, data: Value) -> None:
         """Write an event that concerns this connection alone."""
-        seq = self._hub.last_seq
-        cursor = self._hub.cursor()
-        self.outlet.answer(_OWN_HEAD + event_body(seq, cursor, self._hub.now_ms(), topic, data))
+        self.outlet.answer(self._own_line(topic, data))
+
+    def _own_line(self, topic: str, data: Value) -> bytes:
+        seq, cursor = self._hub.last_seq, self._hub.cursor()
+        return _OWN_HEAD + event_body(seq, cursor, self._hub.now_ms(), topic, data)
+
+    def _ask(self, run: ExtractorRun) -> Callable[[], None]:
+        """Write what asks for a run; return what takes it back while it waits.
+
+        So a peer that does not read has no more waiting than the runs that are under way, one
+        for each extractor, and is later asked for none that is over.
+        """
+        line = self._own_line("extractor.run", run)
+        waiting = Waiting(line, lambda: self._asked(waiting))
+        if self.outlet.idle:
+            self.outlet.write(line)
+        else:
+            self._asking.add(waiting)
+            self.outlet.wait(waiting)
+        return partial(self._take_back, waiting)
+
+    def _asked(self, waiting: Waiting) -> bytes:
+        self._asking.discard(waiting)
+        return waiting.line
+
+    def _take_back(self, waiting: Waiting) -> None:
+        self._asking.discard(waiting)
+        self.outlet.drop(waiting)
 
     def _end_of_input(self) -> None:
         if self._inlet.lines.http:

@@ -12,20 +12,22 @@ from livehandle_proto.extractors import ExtractorRun, Respond
 class ClientRuns:
     """What one client has been asked and has not answered. Called with a run, it asks.
 
-    `send` hands an `extractor.run` event to the client's connection.
+    `send` hands an `extractor.run` event to the client's connection. It returns what takes the
+    event back as long as it has not been written.
     """
 
-    def __init__(self, send: Callable[[ExtractorRun], None]) -> None:
+    def __init__(self, send: Callable[[ExtractorRun], Callable[[], None]]) -> None:
         self._send = send
         self._asked: dict[str, _Asked] = {}
 
     async def __call__(self, run: ExtractorRun) -> object:
         """Ask, and return the answer's value. Raises `extraction.failed` where it is an error."""
+        take_back = self._send(run)
         asked = self._asked[run.run_id] = _Asked()
         try:
-            self._send(run)
             await asked.done.wait()  # the run's deadline ends it
         finally:
+            take_back()
             del self._asked[run.run_id]
         if asked.answer is None or asked.answer.error is not None:
             said = "nothing" if asked.answer is None else asked.answer.error

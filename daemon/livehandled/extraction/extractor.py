@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from livehandle_proto import extractors
 from livehandle_proto.errors import LiveHandleError
@@ -21,7 +22,7 @@ from livehandle_proto.transcripts import TranscriptTurn
 from livehandle_proto.values import Value
 from livehandled.entries import check_key
 from livehandled.extraction.promotion import failed, keep
-from livehandled.extraction.regex_kind import Patterns
+from livehandled.extraction.regex_kind import Budget, Patterns
 from livehandled.extraction.runner import Found, Look, Run, Runner, Start
 from livehandled.extraction.window import fitting, text_of
 from livehandled.state import State
@@ -60,8 +61,19 @@ class _Extractor:
         return self.spec.trigger == trigger
 
 
+class _Occasion(NamedTuple):
+    """One time that a trigger came."""
+
+    number: int
+    budget: Budget
+
+
 class Extraction:
     """Runs extractors and keeps what they find. None of it ever holds the conversation up.
+
+    Patterns are read at once, so that the state is right when others hear of the trigger;
+    what takes time follows when it is there, in the order of registration (Q6). So patterns are
+    applied before a client's or a model's result, wherever they were registered.
 
     `publish` takes the events of `live.extraction`, `live.extraction_error` and
     `live.state_promotion`. `start` starts a task in the owner's task group. `ask_model` runs
@@ -84,6 +96,7 @@ class Extraction:
         self._extractors: dict[str, _Extractor] = {}
         self._runner = Runner(start, self._done)
         self._run_ids = itertools.count(1)
+        self._triggers = itertools.count(1)
 
     def register(
         self, spec: ExtractorSpec, look: Look | None = None, owner: Hashable = CLIENTS
@@ -209,25 +222,27 @@ class Extraction:
             self._trigger(trigger, newest[-1].turn_number)
 
     def _trigger(self, trigger: Trigger, turn: int) -> None:
+        occasion = _Occasion(next(self._triggers), Budget())
         for extractor in tuple(self._extractors.values()):
             if extractor.due(trigger, turn):
-                extractor.last_turn = turn
-                self._run(extractor, self._window(extractor.spec))
+                self._run(extractor, self._window(extractor.spec), occasion)
 
     def _window(self, spec: ExtractorSpec) -> list[TranscriptTurn]:
         if spec.trigger in {"every_turn", "interval"}:
             return self._transcript.window(spec.window)
         return self._transcript.window_with_current(spec.window)[-spec.window :]
 
-    def _run(self, extractor: _Extractor, window: list[TranscriptTurn]) -> None:
+    def _run(
+        self, extractor: _Extractor, window: list[TranscriptTurn], occasion: _Occasion
+    ) -> None:
         spec = extractor.spec
         if not window or len(window[-1].user.split()) < spec.min_words:  # (Q8)
             return
-        turn = window[-1].turn_number
+        turn = extractor.last_turn = window[-1].turn_number
         text = text_of(window)
         if extractor.patterns is not None:
             try:
-                self._tell(spec, Found(extractor.patterns.find(text)), turn)
+                self._tell(spec, Found(extractor.patterns.find(text, occasion.budget)), turn)
             except LiveHandleError as error:
                 self._tell(spec, error, turn)
         elif extractor.look is not None:
@@ -239,7 +254,7 @@ class Extraction:
                 text=text,
                 deadline_ms=spec.timeout_ms,
             )
-            self._runner.ask(spec, extractor.look, request)
+            self._runner.ask(spec, extractor.look, request, occasion.number)
 
     def _done(self, run: Run) -> None:
         assert run.outcome is not None

@@ -1,9 +1,9 @@
-"""Runs that take time: side by side, their results taken in order (Q6).
+"""Runs that take time: side by side, their results in the order of registration (Q6).
 
-Runs stand in one queue by the trigger that asked for them and, within a trigger, in the order
-of registration; a result waits for those before it. An extractor has at most one run under
-way, and at most one that waits for it, with the newest window. So the queue is bounded, and
-every run has a deadline, so it moves.
+The order holds within a trigger, and for as long as it costs little: a result waits for those
+before it that are still being looked for, one second at most. An extractor has at most one run
+under way, one that waits to begin, with the newest window, and one whose result waits. So what
+is kept here is bounded, and no extractor's next run waits for another's.
 """
 
 import logging
@@ -25,6 +25,12 @@ Start = Callable[[Callable[["Run"], Coroutine[object, object, None]], "Run"], ob
 _MAX_RESULT_BYTES = 32_768
 """A result, its fields and where they came from are each told in a line of 64 KiB."""
 
+_PATIENCE_S = 1.0
+"""How long a result waits for earlier ones: a small model has answered, a pause is not noticed.
+
+A client may take ten minutes, and the results of others are not to wait for that.
+"""
+
 _log = logging.getLogger(__name__)
 _encode = msgspec.json.Encoder().encode
 
@@ -43,61 +49,109 @@ class Run:
     spec: ExtractorSpec
     look: Look
     request: ExtractorRun
+    trigger: int
+    """Number of the occasion: results of one occasion have an order."""
     scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
     begun: bool = False
     outcome: Found | LiveHandleError | None = None
+    over: anyio.Event = field(default_factory=anyio.Event)
+    """Set when the run has left the queue."""
+
+    @property
+    def under_way(self) -> bool:
+        """Whether it has begun and has no outcome yet."""
+        return self.begun and self.outcome is None
 
 
 class Runner:
-    """The queue. `done` is given every run that has its outcome, in the queue's order."""
+    """The queue, in which runs stand as they were asked for. `done` is given each with its outcome.
+
+    Of one extractor they are given in that order, whatever others do.
+    """
 
     def __init__(self, start: Start, done: Callable[[Run], None]) -> None:
         self._start = start
         self._done = done
         self._queue: list[Run] = []
 
-    def ask(self, spec: ExtractorSpec, look: Look, request: ExtractorRun) -> None:
-        """Run an extractor now, or once its last run's result is taken."""
-        self._queue = [run for run in self._queue if run.begun or run.spec is not spec]
-        self._queue.append(Run(spec, look, request))
-        self._advance()
+    def ask(self, spec: ExtractorSpec, look: Look, request: ExtractorRun, trigger: int) -> None:
+        """Run an extractor now, or once its last run has its outcome."""
+        self._forget_waiting(spec)
+        self._queue.append(Run(spec, look, request, trigger))
+        self._begin()
 
     def drop(self, spec: ExtractorSpec) -> None:
         """Fail the run of an extractor that is under way, and forget the one that waits."""
-        self._queue = [run for run in self._queue if run.begun or run.spec is not spec]
-        for run in self._queue:
-            if run.spec is spec and run.outcome is None:
+        self._forget_waiting(spec)
+        for run in [run for run in self._queue if run.spec is spec]:
+            if run.outcome is None:
                 run.outcome = LiveHandleError(
                     "extraction.failed",
                     f"Register the extractor {spec.name} again: it went while it was running.",
                 )
                 run.scope.cancel()
-        self._advance()
+            self._hand_over(run)
+        self._hand_over_ready()
 
     def clear(self) -> None:
         """Cancel every run and tell nothing."""
         for run in self._queue:
             run.scope.cancel()
+            run.over.set()
         self._queue.clear()
 
-    def _advance(self) -> None:
-        """Hand over what is done at the queue's head, and begin what need wait no longer."""
-        while self._queue and self._queue[0].outcome is not None:
-            self._done(self._queue.pop(0))
-        busy: list[ExtractorSpec] = []
+    def _forget_waiting(self, spec: ExtractorSpec) -> None:
+        self._queue = [run for run in self._queue if run.begun or run.spec is not spec]
+
+    def _begin(self) -> None:
+        """Begin the runs whose extractor has none under way."""
+        busy = {run.spec.name for run in self._queue if run.under_way}
         for run in self._queue:
-            if not run.begun and not any(run.spec is spec for spec in busy):
+            if not run.begun and run.spec.name not in busy:
                 run.begun = True
                 self._start(self._carry_out, run)
-            busy.append(run.spec)
 
     async def _carry_out(self, run: Run) -> None:
         outcome: Found | LiveHandleError | None = None
         with run.scope:
             outcome = await _outcome(run)
-        if run.outcome is None and run in self._queue:
-            run.outcome = outcome
-            self._advance()
+        if run.over.is_set():
+            return
+        for earlier in [r for r in self._queue if r.spec is run.spec and r.outcome is not None]:
+            self._set_free(earlier)
+        run.outcome = outcome
+        self._begin()
+        self._hand_over_ready()
+        with anyio.move_on_after(_PATIENCE_S):
+            await run.over.wait()
+        self._set_free(run)
+
+    def _hand_over_ready(self) -> None:
+        """Hand over the results for which no earlier one of their trigger is being looked for."""
+        while (run := self._ready()) is not None:
+            self._hand_over(run)
+
+    def _ready(self) -> Run | None:
+        held: set[int] = set()
+        for run in self._queue:
+            if run.under_way:
+                held.add(run.trigger)
+            elif run.outcome is not None and run.trigger not in held:
+                return run
+        return None
+
+    def _set_free(self, run: Run) -> None:
+        """Hand over a result that is to wait no longer, after those of its trigger before it."""
+        until = self._queue.index(run) + 1 if run in self._queue else 0
+        for one in self._queue[:until]:
+            if one.trigger == run.trigger and one.outcome is not None:
+                self._hand_over(one)
+
+    def _hand_over(self, run: Run) -> None:
+        if not run.over.is_set():
+            run.over.set()
+            self._queue.remove(run)
+            self._done(run)
 
 
 async def _outcome(run: Run) -> Found | LiveHandleError:

@@ -13,7 +13,7 @@ from livehandled.gemini.client import (
 )
 from livehandled.gemini.codec import encode
 from livehandled.gemini.content import Blob, Content, FunctionResponse, as_object, text_content
-from livehandled.gemini.models import Instruction
+from livehandled.gemini.models import Instruction, Traits
 
 _AUDIO = "audio/pcm;rate=16000"
 _PICTURE = "image/jpeg"
@@ -64,18 +64,18 @@ def video(data: str) -> bytes:
     return encode(ClientMessage(realtime_input=RealtimeInput(video=blob)))
 
 
-def tool_response(answers: Sequence[ToolAnswer], *, scheduling: bool = True) -> bytes:
+def tool_response(answers: Sequence[ToolAnswer], model: Traits) -> bytes:
     """Return the answers to calls. One that came without an id is answered without (wire 2.4).
 
-    `scheduling` says whether the model takes any; one that does not is not sent any (B18).
+    What the model does not take of them is left out, for it would close the session (B18).
     """
     responses = [
         FunctionResponse(
             id=answer.id or None,
             name=answer.name,
             response=as_object(answer.response),
-            scheduling=answer.scheduling if scheduling else None,
-            will_continue=answer.will_continue,
+            scheduling=answer.scheduling if model.scheduling else None,
+            will_continue=answer.will_continue if model.will_continue else None,
         )
         for answer in answers
     ]

@@ -26,6 +26,8 @@ class Traits(NamedTuple):
     """Without automatic detection it hears nothing unless turns include all input (wire 4.7)."""
     scheduling: bool = True
     """It takes a word on when the result of a call is to be spoken of (B18)."""
+    will_continue: bool = True
+    """It takes a result in several parts: the Gemini API alone (wire 2.4)."""
 
 
 def traits_of(model: str, backend: str) -> Traits:
@@ -36,6 +38,7 @@ def traits_of(model: str, backend: str) -> Traits:
         speech_only="native-audio" in name or _SPEAKS_ONLY.match(name) is not None,
         whole_input="3.1-flash-live" in name,
         scheduling="extended-thinking" not in name and "3.1-flash-live" not in name,
+        will_continue=backend != "vertex",
     )
 
 

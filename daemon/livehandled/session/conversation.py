@@ -38,6 +38,9 @@ class Conversation:
         self.resume_handle: str | None = None
         """The newest handle to resume with (A20): a secret."""
         self.resumable = False
+        self.hears_itself = False
+        """Whether this side has a detector, which tells of the user's speech: then the service's
+        edges are told, and move nothing."""
         self._transcript_is_text = transcript_is_text
         self._text: list[str] = []
         self._user_speaking = False
@@ -154,7 +157,7 @@ class Conversation:
     def _interrupt(self) -> None:
         if self.phase == "model_speaking":
             self._move("interrupted")
-        self._cut_off = True
+        self._cut_off = self._cut_off or self.turn_open
         self._events.append(("interrupted", t.Nothing()))
         if self.phase == "interrupted":
             self._move("user_speaking" if self._user_speaking else "active")
@@ -174,10 +177,12 @@ class Conversation:
         calls = [FunctionCall(id=c.id, name=c.name, args=c.args) for c in message.function_calls]
         self.turn_open = True
         self.open_calls.update((call_key(call.id, call.name), call) for call in calls)
-        self._by_way_of_active("tool_call_pending")
+        executing = self.phase == "tool_call_executing"
+        if not executing:
+            self._by_way_of_active("tool_call_pending")
         self._events.append(("tool_call", t.ToolCalls(function_calls=calls)))
-        # Z2: told to the clients, the calls are theirs to carry out.
-        self._move("tool_call_executing")
+        if not executing:  # Z2: told to the clients, the calls are theirs to carry out.
+            self._move("tool_call_executing")
 
     def _close_calls(self, keys: Iterable[str]) -> None:
         for key in keys:
@@ -208,10 +213,12 @@ class Conversation:
         """Take both spellings of an edge (J10), and the older signal's; ignore any other."""
         if kind.endswith(("ACTIVITY_START", "_SOS")):
             self._events.append(("voice_activity_start", t.Nothing()))
-            self._user_begins()
+            if not self.hears_itself:
+                self._user_begins()
         elif kind.endswith(("ACTIVITY_END", "_EOS")):
             self._events.append(("voice_activity_end", t.Nothing()))
-            self._user_ends()
+            if not self.hears_itself:
+                self._user_ends()
 
     def _user_begins(self) -> None:
         self._user_speaking = self.turn_open = True

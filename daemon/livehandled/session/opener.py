@@ -2,18 +2,27 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from importlib.util import find_spec
+
+import msgspec
 
 from livehandle_proto import values as v
 from livehandled.config.loader import Loaded
 from livehandled.config.schema import Config
 from livehandled.gemini.auth import credentials
-from livehandled.gemini.endpoints import endpoint
+from livehandled.gemini.endpoints import endpoint, model_name
 from livehandled.gemini.generate import Service
 from livehandled.gemini.models import traits_of
 from livehandled.gemini.opening import setup_message
 from livehandled.session.connection import Plan
 from livehandled.voice.commit import PRESETS, TurnCommit
-from livehandled.voice.detector import SILERO_FRAME_MS, Detector, VadConfig
+from livehandled.voice.detector import (
+    SILERO_FRAME_MS,
+    SILERO_PACKAGE,
+    Detector,
+    VadConfig,
+    silero_missing,
+)
 from livehandled.voice.microphone import Microphone
 
 
@@ -30,7 +39,8 @@ class Opener:
         """Return how to open a session. Raises `auth.missing_key` or `config.invalid`."""
         config = loaded.config
         if config.voice.vad == "silero":
-            detector(config)  # its package may be missing
+            _find_silero()
+        config = _with_named_model(config)
         session = config.session
         key = credentials(session, self._environ)
         model = traits_of(session.model, session.backend)
@@ -50,6 +60,21 @@ class Opener:
         """Return where to ask a model outside the session, and as whom."""
         session = loaded.config.session
         return Service(session, credentials(session, self._environ), self._emulator_url)
+
+
+def _with_named_model(config: Config) -> Config:
+    """Return the configuration with the model that its setup message names in the end."""
+    named = setup_message(config).get("model")
+    if not isinstance(named, str) or named == model_name(config.session):
+        return config
+    session = msgspec.structs.replace(config.session, model=named)
+    return msgspec.structs.replace(config, session=session)
+
+
+def _find_silero() -> None:
+    """Raise `config.invalid` if the package is missing; to load it here would take too long."""
+    if find_spec(SILERO_PACKAGE) is None:
+        raise silero_missing()
 
 
 def commits(config: Config, plan: Plan) -> bool:

@@ -25,9 +25,16 @@ _WRONG = re.compile(
 
 
 def words(text: str, param: str) -> None:
-    """Refuse a text without a word in it. Raises `text.empty`."""
+    """Refuse a text without a word in it, and one that no UTF-8 can hold.
+
+    Raises `text.empty` or `wire.invalid_params`.
+    """
     if not text.strip():
         raise LiveHandleError("text.empty", f"The {param} is empty: send words.", param=param)
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise _wrong(param, "text of whole Unicode characters") from error
 
 
 def pcm(data: bytes | str) -> tuple[bytes, str]:
@@ -104,6 +111,8 @@ def _converted(turn: Mapping[str, object], at: str) -> Content:
 def _check(part: Part, at: str) -> None:
     if sum(getattr(part, name) is not None for name in _CONTENTS_OF_A_PART) != 1:
         raise _wrong(at, "exactly one of " + ", ".join(_CONTENTS_OF_A_PART))
+    if part.text is not None and not part.text.strip():
+        raise _wrong(f"{at}.text", "words")
     blob = part.inline_data
     if blob is not None:
         if not blob.mime_type:

@@ -38,7 +38,8 @@ _SEMANTIC = {
 """The semantic topic of each session event that has one with the same data."""
 
 _EDGES = {"voice_activity_start": True, "voice_activity_end": False}
-"""The service's edges of speech, which have one unless this side heard them first."""
+"""The service's edges of speech: they have one where this side neither hears by itself nor was
+told first."""
 
 
 class Hearer(Protocol):
@@ -47,6 +48,10 @@ class Hearer(Protocol):
     @property
     def playback(self) -> Playback:
         """What was heard of the model."""
+
+    @property
+    def hears_itself(self) -> bool:
+        """Whether a detector on this side tells of the user's speech."""
 
     def connected(self) -> None:
         """Note that the session is set up."""
@@ -63,8 +68,11 @@ class Hearer(Protocol):
     def go_on(self) -> None:
         """Note that the turn goes on: it will not end softly."""
 
-    def speech_over(self, now: float) -> None:
-        """Note that the service heard the user's speech end."""
+    def service_heard(self, now: float, *, speaking: bool) -> bool:
+        """Note an edge of the user's speech that the service heard.
+
+        Return whether it may be the first word of this edge (Z13).
+        """
 
     def turn_ended(self) -> None:
         """Note the end of the turn."""
@@ -98,6 +106,7 @@ class Router:
             "connected": self._connected,
             "interrupted": self._interrupted,
             "generation_complete": self._generated,
+            "voice_activity_start": self._service_heard_start,
             "voice_activity_end": self._service_heard_end,
             "error": self._failed,
             "disconnected": self._ended,
@@ -124,7 +133,7 @@ class Router:
             semantic = _SEMANTIC.get(name)
             if semantic is not None:
                 self._hub.publish(semantic, data)
-            elif name in _EDGES:
+            elif name in _EDGES and not self._hears_itself():
                 self._heard(now, speaking=_EDGES[name])
 
     def _model_spoke(self, audio: t.Audio, now: float) -> None:
@@ -153,7 +162,8 @@ class Router:
                 self._model_began()
             case t.PhaseChange():
                 self._phase_changed(data.phase)
-        self._signals.hear(name, data, now)
+        if name not in _EDGES or not self._hears_itself():
+            self._signals.hear(name, data, now)
         follow = self._followers.get(name)
         if follow is not None:
             follow(now)
@@ -187,10 +197,16 @@ class Router:
         self._telemetry.generation_complete()
         self._extraction.generation_completed()
 
-    def _service_heard_end(self, now: float) -> None:
-        self._telemetry.speech_ended(now, "server_vad")
+    def _hears_itself(self) -> bool:
+        return self.voice is not None and self.voice.hears_itself
+
+    def _service_heard_start(self, now: float) -> None:
         if self.voice is not None:
-            self.voice.speech_over(now)
+            self.voice.service_heard(now, speaking=True)
+
+    def _service_heard_end(self, now: float) -> None:
+        if self.voice is None or self.voice.service_heard(now, speaking=False):
+            self._telemetry.speech_ended(now, "server_vad")
 
     def _failed(self, _now: float) -> None:
         self._telemetry.errors += 1

@@ -89,15 +89,15 @@ class Session:
         finally:
             self._finish(ended)
 
-    def put(self, frame: bytes, *, media: bool = False) -> None:
-        """Queue a frame for the model.
+    def put(self, *frames: bytes, media: bool = False) -> None:
+        """Queue frames for the model, all or none.
 
         Raises `session.queue_full`, and `session.ended` once the session is not `open`: the
         outbox is the next session's too.
         """
         if not self.open:
             raise LiveHandleError("session.ended", "The session has ended: call connect.")
-        self._outbox.put(frame, media=media, now=self._clock())
+        self._outbox.put_all(frames, media=media, now=self._clock())
         self._wake.set()
 
     def instruct(self, instruction: str) -> None:

@@ -6,7 +6,8 @@ import anyio
 
 from livehandle_proto import values as v
 from livehandle_proto.errors import LiveHandleError
-from livehandle_proto.values import Phase
+from livehandle_proto.suggest import nearest
+from livehandle_proto.values import PHASES, Phase
 from livehandled.session.writer import Writer
 
 
@@ -41,8 +42,17 @@ class UnderlyingSession(Writer):
     def wait_for_phase(self, phase: Phase, timeout_ms: int | None = None) -> Awaitable[Phase]:
         """Wait until the phase is reached, if only for a moment; at once where it is already.
 
-        It may be that of a session to come. Await the result; it raises `session.timeout`.
+        It may be that of a session to come. Raises `wire.invalid_params` for what is no phase.
+        Await the result; it raises `session.timeout`.
         """
+        if phase not in PHASES:
+            near = nearest(phase, PHASES)
+            raise LiveHandleError(
+                "wire.invalid_params",
+                f"`phase` must be one of {', '.join(PHASES)}.",
+                param="phase",
+                did_you_mean=near,
+            )
         session = self._sessions.current
         now = "disconnected" if session is None else session.conversation.phase
         reached = anyio.Event()

@@ -18,6 +18,7 @@ from livehandled.voice.microphone import Audio, Committed, Heard, Microphone, St
 from livehandled.voice.playback import Playback, seconds_of
 from livehandled.voice.reactor import (
     ActivityMarked,
+    Interrupted,
     PlaybackBegan,
     PlaybackDrained,
     PlaybackOverdue,
@@ -66,6 +67,8 @@ class Voice:
         self._soft_turn_s = soft_turn_s
         self._soft_turn_at: float | None = None
         self._speech_ends_at = 0.0
+        self._late_ends = 0
+        """Of speech that ended here, how many ends the service has yet to tell in this turn."""
         self._activity_told = False
         """Whether the last mark that was written is a start."""
 
@@ -74,6 +77,7 @@ class Voice:
     def plug_in(self, microphone: Microphone) -> None:
         """Take the session's microphone, which comes with the first audio."""
         self.microphone = microphone
+        self._session.conversation.hears_itself = self.hears_itself
         if self.state.activity_open:
             self._by_hand(self._clock(), start=True)
 
@@ -136,9 +140,37 @@ class Voice:
         None leaves its words whole. `played` says whether anybody takes the audio at all (O3).
         """
         heard = self.playback.interrupted(now, reported=played)
-        self._speech_ends_at = min(self._speech_ends_at, now)  # what was queued is not played
-        self._look()
+        self._unasked(lambda: self._react(Interrupted(self._context.prompt_armed), now))
         return heard
+
+    @property
+    def hears_itself(self) -> bool:
+        """Whether a detector on this side tells of the user's speech, not the service."""
+        return self.microphone is not None and self.microphone.detector is not None
+
+    def service_heard(self, now: float, *, speaking: bool) -> bool:
+        """Note an edge that the service heard: the user's, unless this side hears by itself.
+
+        Return whether nobody can have told of the same edge before. Where this side hears, that
+        is the end of speech that goes on here.
+        """
+        if self.hears_itself:
+            return not speaking and self._ended_early()
+        self._user_goes_on(now, speaking=speaking)
+        if speaking != self.state.user_speaking:
+            self._unasked(lambda: self._speech(speaking, now, marked=False))
+        return True
+
+    def _ended_early(self) -> bool:
+        """Take the service's end of speech for the oldest that ended here, if one is left."""
+        if self._late_ends > 0:
+            self._late_ends -= 1
+            return False
+        detector = None if self.microphone is None else self.microphone.detector
+        early = detector is not None and detector.speaking
+        if early:
+            self._late_ends = -1  # its end here is yet to come, and has been told
+        return early
 
     def go_on(self) -> None:
         """Note that the model answers, or that the user says more: no turn ends softly here."""
@@ -148,13 +180,8 @@ class Voice:
         """Note the end of the turn, whoever ended it."""
         if not self._session.conversation.turn_open:  # else it is the next one that is waited for
             self._soft_turn_at = None
+        self._late_ends = 0
         self.playback.turn_ended()
-
-    def speech_over(self, now: float) -> None:
-        """Note the end of the user's speech: the model has until the timeout to answer (Z11)."""
-        if self._soft_turn_s:
-            self._soft_turn_at = now + self._soft_turn_s
-            self._look()
 
     # What time brings.
 
@@ -272,6 +299,7 @@ class Voice:
             case Audio(data=data):
                 self._session.put(frames.audio(data), media=True)
             case Heard(speaking=speaking):
+                self._late_ends += not speaking
                 self._user_speech(now, speaking=speaking)
                 if not self._commits:
                     return self._speech(speaking, now, marked=False)
@@ -294,11 +322,16 @@ class Voice:
         return self._react(event, now)
 
     def _user_speech(self, now: float, *, speaking: bool) -> None:
-        if speaking:
+        self._user_goes_on(now, speaking=speaking)
+        self._router.user_speech(self._session.conversation, now, speaking=speaking)
+
+    def _user_goes_on(self, now: float, *, speaking: bool) -> None:
+        """Wait for the user, or from the end of speech on for the model, up to a timeout (Z11)."""
+        if speaking or not self._soft_turn_s:
             self.go_on()
         else:
-            self.speech_over(now)
-        self._router.user_speech(self._session.conversation, now, speaking=speaking)
+            self._soft_turn_at = now + self._soft_turn_s
+            self._look()
 
     def _react(self, event: VoiceEvent, now: float) -> Pending | None:
         self.state, reactions = step(self.state, event, now, self._rules)

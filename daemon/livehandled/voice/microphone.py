@@ -30,8 +30,6 @@ class Committed(NamedTuple):
     """An activity starts or ends."""
 
     speaking: bool
-    interruption: bool = False
-    """It started while the model spoke."""
 
 
 class Audio(NamedTuple):
@@ -101,10 +99,10 @@ class Microphone:
         was_active = self._commit.active
         started = self._advance(self.detector, self._commit, edges, model_speaking)
         opening: list[Step] = []
-        if started is not None and not was_active:
-            opening.append(Committed(True, started is CommitSignal.INTERRUPTION_START))
+        if started and not was_active:
+            opening.append(Committed(True))
         self._line.append(data, len(pcm))
-        in_activity = was_active or started is not None
+        in_activity = was_active or started
         if in_activity:
             opening += self._line.release_all()
         elif not self._commit.pending:
@@ -157,15 +155,15 @@ class Microphone:
 
     def _advance(
         self, detector: Detector, commit: TurnCommit, edges: Sequence[Edge], model_speaking: bool
-    ) -> CommitSignal | None:
-        """Commit each edge at its own time, not at the chunk's, and return the first start."""
+    ) -> bool:
+        """Commit each edge at its own time, not at the chunk's; return whether one started."""
         signals = []
         for edge in edges:
             at_ms = _SAMPLE_BYTES * (edge.frame + 1) * detector.frame_size / self._bytes_per_ms
             signals += commit.advance([edge.speaking], at_ms, model_speaking=model_speaking)
         now_ms = self._heard_bytes / self._bytes_per_ms
         signals += commit.advance([], now_ms, model_speaking=model_speaking)
-        return next((s for s in signals if s is not CommitSignal.ACTIVITY_END), None)
+        return any(signal is not CommitSignal.ACTIVITY_END for signal in signals)
 
 
 class _DelayLine:

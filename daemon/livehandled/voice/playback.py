@@ -119,10 +119,6 @@ class Playback:
         """Note the speaker's report that it has played all that was queued."""
         self.clock.drained(now)
 
-    def heard(self, now: float) -> float | None:
-        """Return the seconds played so far, over all turns; None if there never were any."""
-        return self.clock.heard(now)
-
     def end(self, now: float) -> float | None:
         """Return when all that is queued will have been played; None if nothing plays."""
         return self.clock.end(now)

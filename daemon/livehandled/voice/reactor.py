@@ -22,7 +22,7 @@ class VoiceState:
     prompt_pending: bool = False
     """Whether a prompt was armed, as the last event found it."""
     prompt_epoch: int = 0
-    """How often speech began over a pending prompt (C9)."""
+    """How often speech overtook a pending prompt (C9)."""
     last_barge_in_at: float | None = None
     last_playback_drained_at: float | None = None
     activity_open: bool = False
@@ -65,6 +65,13 @@ class UserSpeechEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class Interrupted:
+    """The service cut the model off, for it heard the user."""
+
+    prompt_pending: bool
+
+
+@dataclass(frozen=True, slots=True)
 class ActivityMarked:
     """A client asks for a mark alone."""
 
@@ -77,6 +84,7 @@ VoiceEvent = (
     | PlaybackOverdue
     | UserSpeechStarted
     | UserSpeechEnded
+    | Interrupted
     | ActivityMarked
 )
 
@@ -192,18 +200,8 @@ def _updated(state: VoiceState, event: VoiceEvent, now: float) -> VoiceState:
         case PlaybackOverdue(prompt_pending=pending):
             return replace(state, playback_active=False, prompt_pending=pending)
         case UserSpeechStarted(prompt_pending=pending, marked=marked):
-            # C9: an epoch for a prompt that was pending, whether this event or an earlier one
-            # found it so.
-            overtaken = pending or state.prompt_pending
-            return replace(
-                state,
-                user_speaking=True,
-                playback_active=False,
-                prompt_pending=False,
-                prompt_epoch=state.prompt_epoch + overtaken,
-                last_barge_in_at=now,
-                activity_open=state.activity_open or marked,
-            )
+            state = _barged_in(state, pending, now)
+            return replace(state, user_speaking=True, activity_open=state.activity_open or marked)
         case UserSpeechEnded(prompt_pending=pending, marked=marked):
             return replace(
                 state,
@@ -211,8 +209,27 @@ def _updated(state: VoiceState, event: VoiceEvent, now: float) -> VoiceState:
                 prompt_pending=pending and not state.playback_active,
                 activity_open=state.activity_open and not marked,
             )
+        case Interrupted() if state.user_speaking:
+            # By speech that has been taken in: what was armed since waits for its end (C7).
+            return replace(state, playback_active=False)
+        case Interrupted(prompt_pending=pending):
+            return _barged_in(state, pending, now)
         case ActivityMarked(start=start):
             return replace(state, activity_open=start)
+
+
+def _barged_in(state: VoiceState, pending: bool, now: float) -> VoiceState:
+    """Return the state once the user has cut playback off.
+
+    C9: an epoch for a prompt that was pending, whether this event or an earlier one found it so.
+    """
+    return replace(
+        state,
+        playback_active=False,
+        prompt_pending=False,
+        prompt_epoch=state.prompt_epoch + (pending or state.prompt_pending),
+        last_barge_in_at=now,
+    )
 
 
 _MARKS = (SignalUserActivityStart, SignalUserActivityEnd)
@@ -248,6 +265,8 @@ def user_speech_activity(state: VoiceState, event: VoiceEvent) -> Sequence[React
             if state.prompt_pending:
                 return (end, Reaction(source, PromptModel()))
             return (end,)
+        case Interrupted() if not state.user_speaking:
+            return (Reaction(source, CancelDeferredPrompt()),)
         case ActivityMarked(start=start):
             mark = SignalUserActivityStart() if start else SignalUserActivityEnd()
             return (Reaction(source, mark),)

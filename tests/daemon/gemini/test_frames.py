@@ -13,6 +13,8 @@ from livehandled.gemini.codec import decode_client
 from livehandled.gemini.content import Content, text_content
 from livehandled.gemini.models import Instruction, traits_of
 
+TAKES_ALL = traits_of("gemini-3.8-live", "gemini")
+
 
 def test_b1_text_is_one_complete_user_turn() -> None:
     assert json.loads(frames.text_turn("I am pescatarian")) == {
@@ -138,9 +140,23 @@ def test_b17_outside_vertex_no_instruction_is_of_the_role_system(model: str, bac
     ],
 )
 def test_b19_a_result_that_is_no_object_is_wrapped(response: object, sent: object) -> None:
-    frame = frames.tool_response([ToolAnswer(id="c1", name="f", response=response)])
+    frame = frames.tool_response([ToolAnswer(id="c1", name="f", response=response)], TAKES_ALL)
     body = json.loads(frame)["toolResponse"]["functionResponses"]
     assert body == [{"id": "c1", "name": "f", "response": sent}]
+
+
+def test_b18_what_a_model_does_not_take_is_left_out() -> None:
+    answer = ToolAnswer(
+        id="c1", name="f", response={"a": 1}, scheduling="SILENT", will_continue=False
+    )
+    for model, backend in (
+        ("gemini-3.8-live-extended-thinking", "gemini"),
+        ("gemini-live-2.5-flash", "vertex"),
+    ):
+        body = json.loads(frames.tool_response([answer], traits_of(model, backend)))
+        [response] = body["toolResponse"]["functionResponses"]
+        assert ("scheduling" in response) == (backend == "vertex")
+        assert ("willContinue" in response) == (backend == "gemini")
 
 
 def test_b18_all_answers_travel_in_one_frame_with_what_they_say_of_themselves() -> None:
@@ -149,7 +165,7 @@ def test_b18_all_answers_travel_in_one_frame_with_what_they_say_of_themselves() 
         ToolAnswer(id="c2", name="g", response={"b": 2}, will_continue=True),
         ToolAnswer(id="c3", name="h", response={"c": 3}, will_continue=False),
     ]
-    assert json.loads(frames.tool_response(answers)) == {
+    assert json.loads(frames.tool_response(answers, TAKES_ALL)) == {
         "toolResponse": {
             "functionResponses": [
                 {"id": "c1", "name": "f", "response": {"a": 1}, "scheduling": "WHEN_IDLE"},
@@ -161,7 +177,7 @@ def test_b18_all_answers_travel_in_one_frame_with_what_they_say_of_themselves() 
 
 
 def test_a_call_that_came_without_an_id_is_answered_without_one() -> None:
-    frame = frames.tool_response([ToolAnswer(id="", name="f", response={"a": 1})])
+    frame = frames.tool_response([ToolAnswer(id="", name="f", response={"a": 1})], TAKES_ALL)
     assert json.loads(frame)["toolResponse"]["functionResponses"] == [
         {"name": "f", "response": {"a": 1}}
     ]
@@ -178,6 +194,6 @@ def test_every_frame_is_one_the_service_reads(text: str, response: dict[str, obj
     assert turn is not None
     assert turn.turns[0].parts[0].text == text
     answer = ToolAnswer(id="c1", name="f", response=response)
-    read = decode_client(frames.tool_response([answer])).tool_response
+    read = decode_client(frames.tool_response([answer], TAKES_ALL)).tool_response
     assert read is not None
     assert read.function_responses[0].response == response

@@ -70,7 +70,7 @@ async def failure_of(script: Script, **deadlines: float) -> LiveHandleError:
 # Opening.
 
 
-async def test_the_upgrade_carries_the_key_in_a_header_and_the_setup_comes_first() -> None:
+async def test_k10_the_upgrade_carries_the_key_in_a_header_and_the_setup_comes_first() -> None:
     async with running() as service:
         to = plan(service.url)
         async with open_connection(to) as websocket:

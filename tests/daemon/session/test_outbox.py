@@ -45,23 +45,38 @@ def test_z7_text_waits_as_long_as_it_takes() -> None:
     assert taken(outbox, 3600.0) == [b"text"]
 
 
-def test_a_full_queue_drops_the_oldest_media_first() -> None:
+def test_too_much_media_drops_the_oldest_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outbox_module, "_MAX_MEDIA", 2)
     outbox = box(limit=3)
-    for frame, media in [(b"t1", False), (b"a1", True), (b"a2", True)]:
+    for frame, media in [(b"t1", False), (b"a1", True), (b"a2", True), (b"t2", False)]:
         outbox.put(frame, media=media, now=0.0)
-    outbox.put(b"t2", media=False, now=0.0)
+    assert outbox.dropped == 0
     outbox.put(b"a3", media=True, now=0.0)
-    assert outbox.dropped == 2
-    assert taken(outbox, 0.0) == [b"t1", b"t2", b"a3"]
+    assert outbox.dropped == 1
+    assert taken(outbox, 0.0) == [b"t1", b"a2", b"t2", b"a3"]
 
 
-@pytest.mark.parametrize("media", [True, False])
-def test_b16_a_queue_full_of_text_refuses_more_and_keeps_what_it_has(media: bool) -> None:
+def test_two_seconds_of_the_smallest_chunks_fit() -> None:
+    outbox = box(limit=256, media_s=10.0)
+    for number in range(2000):  # 1 ms each
+        outbox.put(b"%d" % number, media=True, now=0.0)
+    assert len(taken(outbox, 0.0)) == 2000
+
+
+def test_frames_that_belong_together_are_queued_all_or_none() -> None:
+    outbox = box(limit=3)
+    outbox.put_all((b"a", b"b"), media=False, now=0.0)
+    with pytest.raises(LiveHandleError):
+        outbox.put_all((b"c", b"d"), media=False, now=0.0)
+    assert taken(outbox, 0.0) == [b"a", b"b"]
+
+
+def test_b16_a_queue_full_of_text_refuses_more_of_it_and_keeps_what_it_has() -> None:
     outbox = box(limit=2)
     for frame in (b"t1", b"t2"):
         outbox.put(frame, media=False, now=0.0)
     with pytest.raises(LiveHandleError) as caught:
-        outbox.put(b"more", media=media, now=0.0)
+        outbox.put(b"more", media=False, now=0.0)
     assert caught.value.name == "session.queue_full"
     assert caught.value.data["retry_after_ms"] == 100
     assert taken(outbox, 0.0) == [b"t1", b"t2"]

@@ -341,7 +341,7 @@ def test_i5_server_and_daemon_tell_one_utterance_once() -> None:
     parts.mic(*quiet("cd"))
     parts.hear(SPEECH_OVER)
     assert parts.told("live.vad") == ["live.vad_start", "live.vad_end"]
-    parts.hear(SPEECH_BEGAN)  # the next one, which the service hears first
+    parts.hear(SPEECH_BEGAN)  # of the next one, before it is heard here
     parts.mic(*loud("ef"))
     parts.hear(SPEECH_OVER)
     parts.mic(*quiet("gh"))

@@ -285,7 +285,7 @@ async def test_i11_a_message_before_the_close_is_told_before_the_end_and_both_be
         assert rig.told.topics[-2:] == ["session.disconnected", "live.disconnected"]
 
 
-async def test_a_refused_setup_fails_the_session_with_the_services_words_as_last_close() -> None:
+async def test_k4_a_refused_setup_fails_the_session_with_the_services_words_as_last_close() -> None:
     reason = "Unknown name \"x\" at 'setup': Cannot find field."
     async with session(closing(1007, reason, set_up=False)) as (_, rig):
         with pytest.raises(LiveHandleError) as caught:

@@ -9,8 +9,11 @@ from livehandle_proto import topics as t
 from livehandle_proto.errors import LiveHandleError
 from livehandle_proto.values import ErrorObject
 from livehandled.gemini.content import text_content
+from livehandled.session import outbox
+from livehandled.voice.microphone import Microphone
 from livehandled.voice.reactor import (
     DEFAULT_RULES,
+    CancelDeferredPrompt,
     PlaybackBegan,
     Policy,
     Reaction,
@@ -191,15 +194,19 @@ def test_c12_what_is_pending_is_what_is_armed_when_the_call_is_made() -> None:
 # What fails.
 
 
-def test_an_edge_is_never_lost_by_a_frame_that_could_not_be_put() -> None:
+def test_an_edge_is_never_lost_by_a_frame_that_could_not_be_put(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     parts = Parts(limit=4)
     parts.mic(*quiet("z"))
     parts.sent()
     parts.fill()
-    with full():
-        parts.mic(*loud("a"))
-    with full():
-        parts.mic(*quiet("b"))
+    with monkeypatch.context() as narrow:
+        narrow.setattr(outbox, "_MAX_BYTES", 1)
+        with full():
+            parts.mic(*loud("a"))
+        with full():
+            parts.mic(*quiet("b"))
     assert parts.told("live.vad") == ["live.vad_start", "live.vad_end"]
     assert parts.state.get("session:phase") == "active"
     assert parts.sent() == []
@@ -444,17 +451,197 @@ def test_z9_the_deadline_does_not_prompt_over_the_user() -> None:
     assert parts.sent() == ["prompt"]
 
 
-def test_z9_an_interruption_throws_away_what_is_queued_and_the_deadline_is_nearer() -> None:
-    parts = Parts("live.audio")
+@pytest.mark.parametrize(
+    "messages",
+    [
+        [SPEECH_BEGAN, INTERRUPTED],
+        [INTERRUPTED, SPEECH_BEGAN],
+        [SPEECH_BEGAN | INTERRUPTED],
+        [INTERRUPTED],
+    ],
+    ids=["start first", "interrupted first", "both in one", "no start"],
+)
+def test_z9_c9_d4_the_service_that_hears_the_user_cut_the_model_off_cancels_the_prompt(
+    messages: list[dict[str, object]],
+) -> None:
+    parts = Parts()
+    parts.hear(speech(1))
+    parts.queue("a", prompt=True)
+    parts.hear(*messages)
+    snapshot = parts.voice.snapshot()
+    assert snapshot.user_speaking is (messages != [INTERRUPTED])
+    assert (snapshot.playback_active, snapshot.prompt_pending) == (False, False)
+    assert (snapshot.prompt_epoch, snapshot.last_barge_in_ms_ago) == (1, 0)
+    assert parts.voice.deadline is None
+    parts.after(60)
+    parts.voice.playback_drained()
+    parts.hear(SPEECH_OVER)
+    assert parts.sent() == []
+    assert not parts.voice.snapshot().user_speaking
+    assert not parts.context.prompt_armed
+    assert len(parts.context.turns) == 1
+
+
+@pytest.mark.parametrize("heard_by", ["client", "microphone", "service"])
+def test_c7_c9_one_barge_in_told_twice_is_one_and_a_prompt_armed_since_waits_for_its_end(
+    heard_by: str,
+) -> None:
+    parts = Parts()
+    if heard_by == "microphone":
+        parts.mic(*quiet("a"))
+    parts.hear(speech(1))
+    parts.queue("a", prompt=True)
+    match heard_by:
+        case "client":
+            parts.voice.user_speech_started()
+        case "microphone":
+            parts.mic(*loud("b"))
+        case _:
+            parts.hear(SPEECH_BEGAN)
     parts.queue(prompt=True)
-    parts.hear(*[speech(1)] * 30)  # faster than it plays
-    parts.after(1)
-    looks = parts.looks
-    parts.hear(INTERRUPTED)
-    assert parts.looks > looks
-    assert parts.voice.deadline == parts.now + 3
-    parts.after(3)
-    assert parts.sent() == ["prompt"]
+    parts.hear(speech(1), INTERRUPTED)
+    assert parts.voice.snapshot().prompt_epoch == 1
+    assert parts.context.prompt_armed
+    parts.forget()
+    match heard_by:
+        case "client":
+            parts.voice.user_speech_ended()
+        case "microphone":
+            parts.mic(*quiet("c"))
+        case _:
+            parts.hear(SPEECH_OVER)
+    assert [frame for frame in parts.sent() if not frame.startswith("audio")][-1] == "prompt"
+    assert parts.voice.snapshot().prompt_epoch == 1
+
+
+def test_c15_an_edge_of_the_services_that_a_client_told_before_is_none() -> None:
+    seen: list[str] = []
+
+    def look(_state: VoiceState, event: VoiceEvent) -> Sequence[Reaction]:
+        seen.append(type(event).__name__)
+        return ()
+
+    parts = Parts(rules=[look])
+    parts.voice.user_speech_started()
+    parts.hear(SPEECH_BEGAN, SPEECH_BEGAN)
+    assert seen == ["UserSpeechStarted"]
+    parts.hear(SPEECH_OVER, SPEECH_OVER)
+    assert seen == ["UserSpeechStarted", "UserSpeechEnded"]
+
+
+@pytest.mark.parametrize("message", [SPEECH_BEGAN, SPEECH_OVER])
+def test_b13_z3_the_services_edges_write_no_mark(message: dict[str, object]) -> None:
+    parts = Parts(authority="client")
+    if message is SPEECH_OVER:
+        parts.voice.user_speech_started()
+    parts.forget()
+    parts.hear(message)
+    assert parts.sent() == []
+
+
+def test_what_a_rule_does_about_the_services_edge_fails_as_an_event_and_not_the_session() -> None:
+    parts = Parts(limit=4)
+    parts.hear(SPEECH_BEGAN)
+    parts.queue(prompt=True)
+    parts.fill()
+    parts.hear(SPEECH_OVER)
+    assert errors(parts) == ["session.queue_full"]
+    assert parts.told("live.vad") == ["live.vad_start", "live.vad_end"]
+    assert parts.context.prompt_armed
+
+
+# A detector on this side (I5, Z13).
+
+
+def latencies(parts: Parts) -> dict[str, int]:
+    by_source = parts.snapshot()["response_latency_by_source"]
+    assert isinstance(by_source, dict)
+    return {name: figures["last_ms"] for name, figures in by_source.items()}
+
+
+def test_i5_z13_the_services_edges_of_speech_that_was_heard_here_move_nothing() -> None:
+    parts = Parts()
+    parts.mic(*loud("a"), *quiet("b"))
+    state, phases = parts.voice.state, parts.data("session.phase_changed")
+    ended_at = parts.now - 0.02
+    parts.after(0.2)
+    parts.hear(SPEECH_BEGAN)
+    parts.after(0.2)
+    parts.hear(SPEECH_OVER)
+    assert parts.told("session.voice") == [
+        "session.voice_activity_start",
+        "session.voice_activity_end",
+    ]
+    assert parts.told("live.vad") == ["live.vad_start", "live.vad_end"]
+    assert parts.data("session.phase_changed") == phases
+    assert parts.voice.state == state
+    assert parts.state.get("session:is_user_speaking") is False
+    parts.after(ended_at + 0.6 - parts.now)
+    parts.hear(speech(1))
+    assert latencies(parts) == {"client_vad": 600}
+
+
+def test_i5_what_the_service_alone_hears_is_told_as_its_word_alone() -> None:
+    parts = Parts()
+    parts.mic(*quiet("a"))
+    parts.forget()
+    parts.hear(SPEECH_BEGAN)
+    assert parts.told("live", "session.voice", "session.phase") == ["session.voice_activity_start"]
+    assert parts.state.get("session:phase") == "active"
+    assert parts.state.get("session:is_user_speaking") is False
+    assert not parts.voice.snapshot().user_speaking
+
+
+def test_i5_a_microphone_without_a_detector_leaves_the_edges_to_the_service() -> None:
+    parts = Parts()
+    parts.voice.plug_in(Microphone(None, None, pre_roll_ms=0))
+    parts.hear(SPEECH_BEGAN)
+    assert parts.told("live.vad") == ["live.vad_start"]
+    assert parts.voice.snapshot().user_speaking
+
+
+def test_z13_an_end_that_the_service_tells_first_starts_the_wait_and_ends_nothing() -> None:
+    parts = Parts()
+    parts.mic(*loud("a"))
+    parts.hear(SPEECH_BEGAN, SPEECH_OVER)
+    assert parts.told("live.vad") == ["live.vad_start"]
+    assert parts.voice.snapshot().user_speaking
+    parts.after(0.1)
+    parts.mic(*quiet("b"))
+    parts.after(0.28)
+    parts.hear(speech(1))
+    assert latencies(parts) == {"server_vad": 400}
+
+
+def test_z13_a_late_end_of_what_was_said_before_does_not_end_what_is_said_now() -> None:
+    parts = Parts()
+    parts.mic(*loud("a"), *quiet("b"), *loud("c"))
+    parts.hear(SPEECH_BEGAN, SPEECH_OVER)  # of the first
+    parts.after(0.5)
+    parts.mic(*quiet("d"))
+    parts.after(0.28)
+    parts.hear(speech(1))
+    assert latencies(parts) == {"client_vad": 300}
+
+
+def test_z13_ends_that_the_service_never_told_are_not_waited_for_in_the_next_turn() -> None:
+    parts = Parts()
+    parts.mic(*loud("a"), *quiet("b"))
+    parts.hear(speech(1), TURN_COMPLETE)
+    parts.mic(*loud("c"))
+    parts.hear(SPEECH_OVER)
+    parts.after(0.2)
+    parts.hear(speech(1))
+    assert latencies(parts)["server_vad"] == 200
+
+
+def test_z11_a_late_edge_of_the_services_does_not_move_the_soft_end() -> None:
+    parts = Parts(soft_turn_s=2.0)
+    parts.mic(*loud("a"), *quiet("b"))
+    parts.after(1.5)
+    parts.hear(SPEECH_BEGAN, SPEECH_OVER)
+    parts.after(0.6)
+    assert ends(parts) == ["soft_timeout"]
 
 
 def test_c14_flush_and_drained_are_one_and_neither_prompts_over_the_user() -> None:
@@ -479,6 +666,17 @@ def test_c5_d4_a_barge_in_disarms_the_prompt_and_keeps_the_context() -> None:
     assert parts.sent() == []
     parts.writer.send_text("Hi")
     assert parts.sent() == ["context a", "text Hi"]
+
+
+def test_d4_a_prompt_that_a_rule_cancels_is_not_sent_and_the_context_is() -> None:
+    def cancels(_state: VoiceState, _event: VoiceEvent) -> Sequence[Reaction]:
+        return (Reaction("cancels", CancelDeferredPrompt()),)
+
+    parts = Parts(rules=[cancels, *DEFAULT_RULES])
+    parts.queue("a", prompt=True)
+    parts.voice.playback_drained()
+    assert parts.sent() == ["context a"]
+    assert not parts.context
 
 
 def test_z13_the_answer_to_a_prompt_is_measured_like_one_to_a_text() -> None:

@@ -2,12 +2,13 @@
 
 import base64
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pytest
 
 from livehandle_proto.errors import LiveHandleError
 from livehandle_proto.methods import ToolAnswer
+from livehandled.session import outbox
 from livehandled.session.outbox import Outbox
 from livehandled.session.writer import Writer
 from support.parts import JPEG, Json, Parts, calls, speech
@@ -42,14 +43,14 @@ def frame(parts: Parts) -> Json:
 def test_b1_text_is_timed_then_sent_then_the_users_words() -> None:
     parts = Parts()
     seen: list[object] = []
-    put = parts.outbox.put
+    put = parts.outbox.put_all
 
-    def watched(frame: bytes, *, media: bool, now: float) -> None:
+    def watched(frames: Sequence[bytes], *, media: bool, now: float) -> None:
         parts.now += 0.2  # so that what was timed before can be told from what was after
         seen.append(parts.transcript.current)
-        put(frame, media=media, now=now)
+        put(frames, media=media, now=now)
 
-    parts.outbox.put = watched  # type: ignore[method-assign]
+    parts.outbox.put_all = watched  # type: ignore[method-assign]
     parts.writer.send_text("I am pescatarian")
     assert frame(parts) == {
         "clientContent": {
@@ -103,9 +104,10 @@ def test_b5_audio_is_sent_as_it_is(data: bytes | str) -> None:
     assert parts.voice.microphone is None  # nobody listens to it
 
 
-def test_media_that_could_not_be_sent_is_not_counted() -> None:
+def test_media_that_could_not_be_sent_is_not_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     parts = Parts(limit=2)
     parts.fill()
+    monkeypatch.setattr(outbox, "_MAX_BYTES", 10)
     with refused("session.queue_full"):
         parts.writer.send_audio(PCM)
     with refused("session.queue_full"):
@@ -195,13 +197,13 @@ def test_e7_z12_context_that_finds_the_outbox_full_waits_in_front_and_goes_with_
     assert parts.context.prompt_armed
 
 
-def test_z12_context_takes_the_place_of_audio_that_waits() -> None:
+def test_audio_that_waits_takes_no_room_from_context_and_text() -> None:
     parts = Parts(limit=2)
     parts.writer.send_audio(b"\x00x")
     parts.writer.send_audio(b"\x00y")
     parts.queue("a")
     parts.writer.send_text("Hi")
-    assert parts.sent() == ["context a", "text Hi"]
+    assert parts.sent() == ["audio x", "audio y", "context a", "text Hi"]
 
 
 def test_z12_where_only_the_context_finds_room_it_has_been_sent() -> None:
@@ -362,6 +364,7 @@ def test_b18_a_model_that_takes_no_scheduling_is_sent_none() -> None:
         ([answer("c9")], "tools.unknown_call"),
         ([answer("c1"), answer("c9")], "tools.unknown_call"),
         ([answer("c1"), answer("c1")], "tools.unknown_call"),
+        ([ToolAnswer(id="c1", name="g", response=1)], "tools.unknown_call"),
     ],
 )
 def test_answers_to_what_was_not_asked_are_refused_and_nothing_changes(

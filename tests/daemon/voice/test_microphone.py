@@ -21,8 +21,7 @@ RESPONSIVE = PRESETS["responsive"]
 IMMEDIATE = PRESETS["immediate"]
 
 BEGAN, ENDED = Heard(speaking=True), Heard(speaking=False)
-OPEN, INTERRUPT = Committed(speaking=True), Committed(speaking=True, interruption=True)
-CLOSE = Committed(speaking=False)
+OPEN, CLOSE = Committed(speaking=True), Committed(speaking=False)
 
 
 class Ear:
@@ -41,7 +40,6 @@ class Ear:
         self.speaking = False
         self.frames_processed = 0
         self.last_probability: float | None = None
-        self.last_transition: int | None = None
         self._rest = b""
         self._quiet = 0
 
@@ -183,16 +181,16 @@ def test_g4_g7_edges_count_at_their_own_time_within_a_long_chunk() -> None:
     backchannel = LOUD * 20 + QUIET * 100
     assert rig.push(backchannel, model_speaking=True) == [BEGAN, Audio("a"), ENDED]
     speech = LOUD * 60 + QUIET * 41
-    opened = [BEGAN, INTERRUPT, Audio("b"), ENDED, CLOSE]
+    opened = [BEGAN, OPEN, Audio("b"), ENDED, CLOSE]
     assert rig.push(speech, model_speaking=True) == opened
 
 
 def test_g5_speech_over_the_model_is_an_interruption() -> None:
     rig = Rig(IMMEDIATE)
-    assert rig.push(LOUD, model_speaking=True) == [BEGAN, INTERRUPT, Audio("a")]
+    assert rig.push(LOUD, model_speaking=True) == [BEGAN, OPEN, Audio("a")]
     rig = Rig(RESPONSIVE)
     assert rig.push(LOUD, model_speaking=True) == [BEGAN]
-    assert rig.push(LOUD * 60, model_speaking=True) == [INTERRUPT, *audio("ab")]
+    assert rig.push(LOUD * 60, model_speaking=True) == [OPEN, *audio("ab")]
 
 
 def test_g8_g9_the_floor_is_the_models_at_the_chunk_where_speech_starts() -> None:
@@ -202,7 +200,7 @@ def test_g8_g9_the_floor_is_the_models_at_the_chunk_where_speech_starts() -> Non
     rig = Rig(RESPONSIVE)
     assert rig.push(LOUD, model_speaking=True) == [BEGAN]
     assert rig.push(LOUD * 59, model_speaking=False) == []
-    assert rig.push(LOUD, model_speaking=False) == [INTERRUPT, *audio("abc")]
+    assert rig.push(LOUD, model_speaking=False) == [OPEN, *audio("abc")]
 
 
 def test_b9_the_clock_is_the_audios_and_does_not_drift() -> None:
@@ -273,7 +271,7 @@ def test_a_held_interruption_keeps_its_audio_until_it_is_committed() -> None:
     assert [rig.push(QUIET) for _ in range(2)] == [[], []]
     assert rig.push(LOUD, model_speaking=True) == [BEGAN]
     assert [rig.push(LOUD, model_speaking=True) for _ in range(2)] == [[], []]
-    assert rig.push(LOUD, model_speaking=True) == [INTERRUPT, *audio("abcdef")]
+    assert rig.push(LOUD, model_speaking=True) == [OPEN, *audio("abcdef")]
 
 
 def test_g4_a_dismissed_interruption_goes_out_but_for_the_pre_roll() -> None:
@@ -376,7 +374,7 @@ def test_the_clock_goes_on_in_silence_as_the_detector_does() -> None:
     rig.microphone.fell_silent(rig.now + 1.0)
     assert rig.push(LOUD, model_speaking=True) == [BEGAN]
     assert rig.push(LOUD * 59, model_speaking=True) == []
-    assert rig.push(LOUD, model_speaking=True) == [INTERRUPT, *audio("bcd")]
+    assert rig.push(LOUD, model_speaking=True) == [OPEN, *audio("bcd")]
 
 
 # Activities opened and closed by hand
@@ -494,7 +492,6 @@ def test_marks_and_audio_are_the_same_however_the_audio_is_cut(
                 sent = int(step.data.split()[1])
             elif isinstance(step, Committed):
                 assert step.speaking == (len(marked) % 2 == 0)
-                assert step.interruption == (step.speaking and model_speaking)
                 marked.append(first if step.speaking else last)
                 wire.append(sent)
     marks = activities(pcm, hangover, config, model_speaking=model_speaking)

@@ -217,7 +217,7 @@ def test_i7_an_interruption_samples_the_clock_and_then_flushes_the_speaker() -> 
     assert playback.end(1.5) == pytest.approx(4.0)
     assert playback.interrupted(1.5, reported=True) == 24
     assert playback.end(1.5) is None
-    assert playback.heard(9.0) == pytest.approx(1.5)
+    assert playback.clock.heard(9.0) == pytest.approx(1.5)
 
 
 def test_i7_a_local_barge_in_stops_the_clock_before_the_service_says_interrupted() -> None:
@@ -233,9 +233,9 @@ def test_a_turn_counts_from_where_its_own_audio_began() -> None:
     turn(playback, 2.0, 32)
     playback.audio(3.0, 1.0)  # the first turn still plays, for another second
     playback.words(SENTENCE)
-    assert playback.heard(2.5) == pytest.approx(2.5)
+    assert playback.clock.heard(2.5) == pytest.approx(2.5)
     assert playback.interrupted(2.5, reported=True) == 8
-    assert playback.heard(9.0) == pytest.approx(2.5)
+    assert playback.clock.heard(9.0) == pytest.approx(2.5)
 
 
 def test_a_turn_that_waits_behind_another_was_not_heard() -> None:

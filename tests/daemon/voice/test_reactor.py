@@ -11,6 +11,7 @@ from livehandled.voice.reactor import (
     ActivityMarked,
     CancelDeferredPrompt,
     Effect,
+    Interrupted,
     PlaybackBegan,
     PlaybackDrained,
     PlaybackOverdue,
@@ -133,6 +134,12 @@ def test_c8_a_prompt_that_is_gone_at_the_next_drain_stays_gone() -> None:
         ([PlaybackDrained(True), UserSpeechStarted(False), UserSpeechStarted(True)], 2),
         ([UserSpeechEnded(True), UserSpeechStarted(False)], 1),
         ([PlaybackOverdue(True), UserSpeechStarted(False)], 1),
+        ([Interrupted(False)], 0),
+        ([Interrupted(True)], 1),
+        ([UserSpeechEnded(True), Interrupted(False)], 1),
+        ([UserSpeechStarted(True), Interrupted(False)], 1),  # by one speech
+        ([Interrupted(True), UserSpeechStarted(False)], 1),
+        ([UserSpeechStarted(True), UserSpeechEnded(False), Interrupted(False)], 1),
     ],
 )
 def test_c9_the_epoch_counts_the_prompts_that_speech_overtook(
@@ -147,6 +154,28 @@ def test_c10_speech_and_drain_leave_their_times() -> None:
     assert state.last_barge_in_at == 5.5
     state, _ = step(state, PlaybackDrained(False), 6.5, DEFAULT_RULES)
     assert (state.last_barge_in_at, state.last_playback_drained_at) == (5.5, 6.5)
+
+
+@pytest.mark.parametrize("speech", [(), (UserSpeechStarted(True), UserSpeechEnded(False))])
+def test_c10_z9_an_interruption_ends_playback_and_the_prompt_and_is_no_edge_of_speech(
+    speech: tuple[VoiceEvent, ...],
+) -> None:
+    events = (*speech, PlaybackBegan(), Interrupted(True))
+    state, effects = after(*events)
+    assert effects[-1] == [CANCEL]
+    assert not state.playback_active
+    assert not state.prompt_pending
+    assert not state.user_speaking
+    assert state.last_barge_in_at == len(events) - 1
+
+
+def test_c7_c9_an_interruption_by_speech_that_was_told_leaves_the_prompt_armed_since() -> None:
+    events = (UserSpeechStarted(True), PlaybackDrained(True), PlaybackBegan(), Interrupted(True))
+    state, effects = after(*events)
+    assert effects[-1] == []
+    assert (state.user_speaking, state.playback_active) == (True, False)
+    assert (state.prompt_epoch, state.last_barge_in_at) == (1, 0.0)
+    assert after(*events, UserSpeechEnded(True))[1][-1] == [END, PROMPT]
 
 
 @pytest.mark.parametrize(
@@ -269,6 +298,7 @@ EVENTS: st.SearchStrategy[VoiceEvent] = st.one_of(
     st.builds(PlaybackOverdue, st.booleans()),
     st.builds(UserSpeechStarted, st.booleans(), st.booleans()),
     st.builds(UserSpeechEnded, st.booleans(), st.booleans()),
+    st.builds(Interrupted, st.booleans()),
     st.builds(ActivityMarked, start=st.booleans()),
 )
 TIMED = st.lists(st.tuples(EVENTS, st.floats(0, 1e6)), max_size=40)
@@ -307,7 +337,7 @@ def test_whatever_happens_marks_alternate_and_nobody_prompts_over_speech(
         if state.user_speaking:
             assert PROMPT not in [reaction.effect for reaction in reactions]
         assert state.prompt_epoch - last.prompt_epoch in (0, 1)
-        if isinstance(event, UserSpeechStarted | PlaybackDrained | PlaybackOverdue):
+        if isinstance(event, UserSpeechStarted | Interrupted | PlaybackDrained | PlaybackOverdue):
             assert not state.playback_active
     assert written[0::2] == [START] * len(written[0::2])
     assert written[1::2] == [END] * len(written[1::2])

@@ -60,17 +60,16 @@ def test_f2_before_any_frame_there_is_nothing_to_tell() -> None:
     assert not vad.speaking
     assert vad.frames_processed == 0
     assert vad.last_probability is None
-    assert vad.last_transition is None
 
 
-def test_f2_frames_probability_and_last_transition_follow_the_audio() -> None:
+def test_f2_frames_and_probability_follow_the_audio() -> None:
     vad = vad_with()
     vad.push(QUIET)
-    assert (vad.frames_processed, vad.last_probability, vad.last_transition) == (1, 0.0, None)
+    assert (vad.frames_processed, vad.last_probability) == (1, 0.0)
     vad.push(LOUD * 3)
-    assert (vad.frames_processed, vad.last_probability, vad.last_transition) == (4, 1.0, 2)
+    assert (vad.frames_processed, vad.last_probability) == (4, 1.0)
     vad.push(QUIET * 3)
-    assert (vad.frames_processed, vad.last_probability, vad.last_transition) == (7, 0.0, 6)
+    assert (vad.frames_processed, vad.last_probability) == (7, 0.0)
 
 
 def test_f3_a_partial_frame_waits_for_the_rest() -> None:
