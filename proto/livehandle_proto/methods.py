@@ -260,8 +260,8 @@ class ClientQueue(Value, frozen=True, kw_only=True, omit_defaults=False):
     queued_lines: int
     queued_bytes: int
     """Of events."""
-    lag: int
-    """Events published since the last one that was written or queued."""
+    lag_ms: int
+    """Time since it last had read everything; 0 if it has."""
     dropped: int
     """Events of the stream class, since it connected."""
     lagged: int

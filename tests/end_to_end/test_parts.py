@@ -76,7 +76,7 @@ def test_the_telemetry_shows_every_client(daemon: DaemonProcess) -> None:
             "subscriptions": 1,
             "queued_lines": 0,
             "queued_bytes": 0,
-            "lag": 0,
+            "lag_ms": 0,
             "dropped": 0,
             "lagged": 0,
         }

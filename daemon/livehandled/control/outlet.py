@@ -7,6 +7,7 @@ of their delivery class, which `subscriptions` keeps.
 import socket
 from collections import OrderedDict
 from collections.abc import Callable
+from time import monotonic
 
 import anyio
 
@@ -31,6 +32,7 @@ class Outlet:
         self._waiting: OrderedDict[Waiting, None] = OrderedDict()
         self._unsent = b""
         self._answers = 0
+        self._behind_since = 0.0
         self._work = anyio.Event()
         self._progress = anyio.Event()
 
@@ -43,6 +45,11 @@ class Outlet:
     def waiting(self) -> int:
         """Lines that wait their turn."""
         return len(self._waiting) + bool(self._unsent)
+
+    @property
+    def behind_s(self) -> float:
+        """Seconds since the peer last had read everything; 0 if it has."""
+        return 0.0 if self.idle else monotonic() - self._behind_since
 
     @property
     def answers_wait(self) -> bool:
@@ -59,12 +66,14 @@ class Outlet:
 
     def write(self, line: bytes) -> None:
         """Write a line now; only while `idle`."""
-        if not self.broken:
-            self._send(line)
+        if not self.broken and not self._send(line):
+            self._behind_since = monotonic()
 
     def wait(self, waiting: Waiting) -> None:
         """Let a line wait its turn."""
         if not self.broken:
+            if self.idle:
+                self._behind_since = monotonic()
             self._waiting[waiting] = None
             self._work.set()
 

@@ -154,16 +154,14 @@ class Peer:
 
     def queue(self) -> ClientQueue:
         """Return what waits for this peer, and what it has missed."""
-        live = [s.last_seq for s in self.subscriptions.values() if not s.ended]
-        behind = 0 if self.outlet.idle else self._hub.last_seq - min(live, default=0)
         return ClientQueue(
             client=self.client,
-            subscriptions=len(live),
+            subscriptions=sum(not s.ended for s in self.subscriptions.values()),
             queued_lines=self.outlet.waiting,
             queued_bytes=self._backlog.log_bytes
             + self._backlog.stream_bytes
             + sum(len(waiting.line) for waiting in self._asking),
-            lag=behind if live else 0,
+            lag_ms=round(self.outlet.behind_s * 1000),
             dropped=self._backlog.dropped,
             lagged=self._backlog.lagged,
         )

@@ -46,7 +46,7 @@ QUEUE = m.ClientQueue(
     subscriptions=1,
     queued_lines=2,
     queued_bytes=3,
-    lag=4,
+    lag_ms=4,
     dropped=5,
     lagged=6,
 )

@@ -19,6 +19,25 @@ def test_what_has_room_is_written_at_once() -> None:
         assert not outlet.answers_wait
 
 
+async def test_a_peer_is_behind_since_it_last_had_read_everything(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = [100.0]
+    monkeypatch.setattr("livehandled.control.outlet.monotonic", lambda: now[0])
+    with connected() as (ours, theirs):
+        outlet = Outlet(ours)
+        assert outlet.behind_s == 0.0
+        fill(outlet)
+        now[0] += 2.0
+        outlet.wait(Waiting(b"event\n"))
+        now[0] += 1.5
+        assert (outlet.behind_s, outlet.waiting) == (3.5, 2)
+        async with running(outlet):
+            await lines_until(theirs, b"event")
+            await outlet.emptied()
+        assert (outlet.behind_s, outlet.waiting) == (0.0, 0)
+
+
 async def test_what_has_no_room_is_written_in_order_once_the_peer_reads() -> None:
     with connected() as (ours, theirs):
         outlet = Outlet(ours)
