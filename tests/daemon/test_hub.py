@@ -115,7 +115,7 @@ def test_data_nested_too_deep_to_be_written_is_told_as_an_error() -> None:
     hub = new_hub()
     heard = listening(hub, "session.tool_call")
     deep: object = 1
-    for _ in range(5000):
+    for _ in range(20_000):
         deep = [deep]
     call = FunctionCall(id="c1", name="f", args={"a": deep})
     hub.publish("session.tool_call", t.ToolCalls(function_calls=[call]))

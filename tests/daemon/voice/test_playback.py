@@ -1,6 +1,8 @@
 """The playback clock, and how much of a turn was heard."""
 
 from base64 import b64encode
+from functools import reduce
+from operator import add
 from typing import NamedTuple
 
 import pytest
@@ -164,7 +166,7 @@ def test_o2_what_adds_up_to_a_hair_less_is_not_a_character_less() -> None:
     for _ in range(10):
         playback.audio(0.1, 0.0)
     playback.words(SENTENCE)
-    assert sum([0.1] * 10) < 1.0
+    assert reduce(add, [0.1] * 10) < 1.0
     assert playback.interrupted(50.0, reported=True) == 16
 
 
