@@ -5,8 +5,6 @@ import logging
 import secrets
 import ssl
 from collections import deque
-from functools import partial
-from typing import cast
 
 import anyio
 from anyio.abc import TaskStatus
@@ -14,7 +12,6 @@ from websockets.asyncio.server import Server, ServerConnection
 from websockets.asyncio.server import serve as listen
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
-from websockets.server import ServerProtocol
 
 from livehandle_emulator.closing import Close
 from livehandle_emulator.endpoint import credential_of, endpoint_of, refused_upgrade
@@ -52,14 +49,17 @@ async def serve(
     Port 0 takes any free one. Raises `OSError` if the address cannot be had.
     """
     emulator = _Emulator(scenario or Scenario())
+
+    class Connection(_Connection):
+        scenario = emulator.scenario
+
     server = await listen(
         emulator.converse,
         host,
         port,
         ssl=tls,
         process_request=emulator.admit,
-        # Annotated as a class, and called like one.
-        create_connection=cast(type[ServerConnection], partial(_Connection, emulator.scenario)),
+        create_connection=Connection,
         max_size=_MAX_FRAME_BYTES,
         ping_interval=_PING_S,
         ping_timeout=_PONG_S,
@@ -117,17 +117,10 @@ class _Emulator:
 class _Connection(ServerConnection):
     """A connection that answers a POST itself: the library reads nothing but GET."""
 
-    def __init__(
-        self,
-        scenario: Scenario,
-        protocol: ServerProtocol,
-        server: Server,
-        **options: float | None,
-    ) -> None:
-        super().__init__(protocol, server, **options)  # type: ignore[arg-type]  # as it is called
-        self._exchange = Exchange(scenario)
-        self._first = b""
-        self._posts: bool | None = None
+    scenario: Scenario
+    _first = b""
+    _exchange: Exchange | None = None
+    _posts: bool | None = None
 
     def data_received(self, data: bytes) -> None:
         """Take the first bytes to see what is spoken here, and then hand everything on."""
@@ -136,7 +129,9 @@ class _Connection(ServerConnection):
             if len(data) < len(_POST) and _POST.startswith(data):
                 return
             self._posts = data.startswith(_POST)
-        if not self._posts:
+            if self._posts:
+                self._exchange = Exchange(self.scenario)
+        if self._exchange is None:
             super().data_received(data)
         elif answer := self._exchange.receive(data):
             self.transport.write(answer)

@@ -7,7 +7,7 @@ itself, without a daemon: `async with LiveHandle.open({"session": {…}}) as liv
 
 import os
 import time
-from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -44,21 +44,6 @@ from livehandled.voice.reactor import DEFAULT_RULES, Rule, VoiceState
 
 _LEAVE_S = 2.0
 """The longest that leaving a handle waits for its session to end (A11)."""
-
-
-class Kept(Sent):
-    """What was kept to be sent later: there is nothing to wait for."""
-
-    def __init__(self) -> None:
-        pass
-
-    @property
-    def done(self) -> bool:
-        """It is."""
-        return True
-
-    def __await__(self) -> Generator[object, object, None]:
-        yield from ()
 
 
 class LiveHandle:
@@ -319,7 +304,7 @@ class LiveHandle:
             raise not_connected()
         self._context.extend(contents)
         self._context.prompt_armed |= prompt
-        return Kept()
+        return Sent()  # nothing is to be waited for
 
     def pending_context(self) -> PendingContext:
         """Return the context that waits."""

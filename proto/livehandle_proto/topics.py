@@ -132,6 +132,46 @@ class PhaseChange(Value, frozen=True, kw_only=True):
     previous: Phase
 
 
+class Reconnecting(Value, frozen=True, kw_only=True):
+    """The connection is opened again: which attempt it is, how soon, and why the last ended."""
+
+    attempt: int
+    delay_ms: int
+    cause: str
+
+
+class Resumed(Value, frozen=True, kw_only=True):
+    """The session goes on: by the service's handle, from our transcript, or anew."""
+
+    restored: Literal["handle", "reseeded", "fresh"]
+    gap_ms: int
+    lost: int
+    """Frames of audio and video that were dropped in the gap."""
+
+
+class ToolRun(Value, frozen=True, kw_only=True):
+    """Asks a client to carry out a call of the model (section 6)."""
+
+    call_id: str
+    registration: str
+    name: str
+    args: dict[str, object]
+    deadline_ms: int
+
+
+class ToolStop(Value, frozen=True, kw_only=True):
+    """A call that the client need not carry out any more."""
+
+    call_id: str
+
+
+class ClaimChange(Value, frozen=True, kw_only=True, omit_defaults=False):
+    """Who holds a role now; None for nobody."""
+
+    role: Literal["mic", "speaker"]
+    holder: str | None
+
+
 class GoAway(Value, frozen=True, kw_only=True):
     """The service will close the connection within `time_left_ms`; None if it did not say."""
 
@@ -202,6 +242,8 @@ class Stopping(Value, frozen=True, kw_only=True):
     reason: str
 
 
+# Reconnecting, tools in client processes and roles have no cause in the daemon yet: a client that
+# subscribes to their topics now is right when they come.
 TOPICS: Mapping[str, Topic] = {
     "session.connected": Topic("log", SessionStarted, "The session is set up."),
     "session.text_delta": Topic("log", Text, "Text of the model."),
@@ -218,6 +260,8 @@ TOPICS: Mapping[str, Topic] = {
     "session.interrupted": Topic("log", Nothing, "The user cut the model off: stop playing."),
     "session.phase_changed": Topic("state", PhaseChange, "The session's phase."),
     "session.go_away": Topic("log", GoAway, "The service will close the connection."),
+    "session.reconnecting": Topic("log", Reconnecting, "The connection is opened again."),
+    "session.resumed": Topic("log", Resumed, "The session goes on."),
     "session.disconnected": Topic("log", Ended, "The session has ended."),
     "session.error": Topic("log", ErrorObject, "Something failed; the session may go on."),
     "session.resume_update": Topic("log", ResumeUpdate, "Whether the session is resumable."),
@@ -245,20 +289,28 @@ TOPICS: Mapping[str, Topic] = {
     "live.telemetry": Topic("state", Telemetry, "All metrics, every metrics.interval_ms."),
     "live.interrupted": Topic("log", Nothing, "The user cut the model off: stop playing."),
     "live.connected": Topic("log", SessionStarted, "The session is set up."),
+    "live.reconnecting": Topic("log", Reconnecting, "The connection is opened again."),
+    "live.resumed": Topic("log", Resumed, "The session goes on."),
     "live.disconnected": Topic("log", Ended, "The session has ended."),
     "live.error": Topic("log", ErrorObject, "Something failed; the session may go on."),
     "live.go_away": Topic("log", GoAway, "The service will close the connection."),
     "state.changed": Topic("state", StateChange, "A key of the shared state."),
+    "tool.call": Topic("log", ToolRun, "A call of the model for your tool."),
+    "tool.cancel": Topic("log", ToolStop, "A call of the model that is no longer wanted."),
     "extractor.run": Topic("log", ExtractorRun, "Your extractor is to look at the transcript."),
     "events.lagged": Topic("log", Lagged, "This subscription fell behind and has ended."),
     "events.dropped": Topic("log", Dropped, "Events of a stream topic were dropped here."),
     "daemon.notification_failed": Topic("log", FailedNotification, "A call without id failed."),
+    "daemon.claim_changed": Topic("log", ClaimChange, "Another holds a role."),
     "daemon.stopping": Topic("log", Stopping, "The daemon has begun to stop."),
     "daemon.bye": Topic("log", Nothing, "The last event: the daemon closes the connection."),
 }
 
 OWN_TOPICS = frozenset(
-    {"extractor.run", "events.lagged", "events.dropped", "daemon.notification_failed", "daemon.bye"}
+    {
+        *("tool.call", "tool.cancel", "extractor.run"),
+        *("events.lagged", "events.dropped", "daemon.notification_failed", "daemon.bye"),
+    }
 )
 """Topics that concern one connection or subscription: sent to it unasked, never subscribed."""
 

@@ -25,10 +25,12 @@ MUST_EXIST = """
     live.extraction_error live.state_promotion live.tool_execution live.tool_cancelled
     live.turn_complete live.turn_metrics live.telemetry
     live.interrupted live.connected live.disconnected live.error live.go_away
+    session.reconnecting session.resumed live.reconnecting live.resumed
+    tool.call tool.cancel daemon.claim_changed
     state.changed extractor.run
     events.lagged events.dropped daemon.notification_failed daemon.stopping daemon.bye
 """
-"""Those of section 5 that something in this daemon can bring about."""
+"""Those of section 5, and our own."""
 
 
 def test_the_topics_of_the_protocol_are_there() -> None:
@@ -46,7 +48,7 @@ def test_a_topic_is_delivered_by_its_class_and_says_what_it_means(name: str) -> 
 def test_subscribe_gives_the_raw_events_by_default_and_events_the_semantic_ones() -> None:
     assert {n for n in TOPICS if n.startswith("session.")} - STREAM == RAW_STREAM
     live = {n for n in TOPICS if n.startswith("live.")} - STREAM
-    assert live | {"daemon.stopping", "state.changed"} == SEMANTIC_STREAM
+    assert live | {"daemon.stopping", "daemon.claim_changed", "state.changed"} == SEMANTIC_STREAM
 
 
 @pytest.mark.parametrize(
@@ -59,7 +61,7 @@ def test_subscribe_gives_the_raw_events_by_default_and_events_the_semantic_ones(
         (["state.*"], {"state.changed"}),
         (["*"], RAW_STREAM | SEMANTIC_STREAM),
         (["*", "live.audio"], RAW_STREAM | SEMANTIC_STREAM | {"live.audio"}),
-        (["daemon.*"], {"daemon.stopping"}),
+        (["daemon.*"], {"daemon.stopping", "daemon.claim_changed"}),
         ([], set()),
     ],
 )

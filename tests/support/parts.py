@@ -245,6 +245,7 @@ class Parts:
 
     def open(self) -> None:
         """Open a session, as the handle does; it is not set up."""
+        self.extraction.restart()
         self.session = self._still_session()
         self.voice = self.sessions.voice = Voice(
             self.session,

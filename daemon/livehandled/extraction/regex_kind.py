@@ -94,7 +94,7 @@ class Patterns:
 
 
 def _compiled(name: str, field: str, text: str) -> re.Pattern[str]:
-    import re2  # type: ignore[import-untyped]  # has no types; only who uses it pays for it
+    import re2  # only who uses it pays for it
 
     options = re2.Options()
     options.max_mem = _MAX_PROGRAM_BYTES

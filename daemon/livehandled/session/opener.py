@@ -119,7 +119,6 @@ def _vad_config(config: Config) -> VadConfig:
         stop_threshold_db=voice.stop_threshold_db,
         min_speech_frames=voice.min_speech_frames,
         hangover_frames=voice.hangover_frames,
-        pre_speech_frames=voice.pre_speech_frames,
     )
 
 

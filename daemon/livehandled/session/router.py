@@ -325,7 +325,6 @@ class Router:
         self.voice = voice
         self._telemetry.session_opened()
         self._transcript.clear()
-        self._extraction.restart()
         self._signals.opened()
 
 

@@ -64,12 +64,9 @@ class Sessions:
 
         Raises `session.not_connected`, or why none can be opened.
         """
-        session = self.current
-        if session is not None and session.open:
-            return session
-        if not self._opens_on_use:
-            raise not_connected()
-        return self.open(self._opening.base)
+        if self._opens_on_use:
+            return self.open(self._opening.base)
+        return self.existing()
 
     def existing(self) -> Session:
         """Return the open session. Raises `session.not_connected`: this never opens one."""
@@ -79,7 +76,7 @@ class Sessions:
 
     def may_send(self) -> bool:
         """Return whether a send finds a session, or opens one."""
-        return (self.current is not None and self.current.open) or self._opens_on_use
+        return self._opens_on_use or (self.current is not None and self.current.open)
 
     def open(self, loaded: Loaded) -> Session:
         """Open a session. Once it has ended, an explicit connect alone opens another.

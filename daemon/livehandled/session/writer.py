@@ -30,18 +30,21 @@ class Sent:
 
     __slots__ = ("_pending", "_session")
 
-    def __init__(self, session: Session, pending: Awaitable[None] | None = None) -> None:
+    def __init__(
+        self, session: Session | None = None, pending: Awaitable[None] | None = None
+    ) -> None:
         self._session = session
+        """None for what is kept to be sent later."""
         self._pending = pending
         """What rules of the caller's own do about it."""
 
     @property
     def done(self) -> bool:
         """Whether there is nothing to wait for."""
-        return self._session.ready and self._pending is None
+        return (self._session is None or self._session.ready) and self._pending is None
 
     def __await__(self) -> Generator[object, object, None]:
-        if not self._session.ready:
+        if self._session is not None and not self._session.ready:
             yield from self._session.settled().__await__()
         if self._pending is not None:
             yield from self._pending.__await__()

@@ -42,9 +42,6 @@ class VadConfig:
     speech_zcr_range: tuple[float, float] = (0.02, 0.5)
     """Share of sample pairs that change sign, for speech to start; both ends count as speech."""
     initial_noise_floor_db: float = -60.0
-    pre_speech_frames: int = 3
-    """Frames of audio before the first speech frame that belong to the speech: no detector uses
-    it, but what sends speech alone sends these too."""
 
     @property
     def frame_size(self) -> int:

@@ -205,13 +205,11 @@ def test_f1_the_thresholds_of_the_configuration_are_the_detectors() -> None:
         voice__stop_threshold_db="16",
         voice__min_speech_frames="1",
         voice__hangover_frames="10",
-        voice__pre_speech_frames="4",
     )
     detector = opener.detector(found.config)
     config = getattr(detector, "config")  # noqa: B009 - of this kind alone
     assert (config.start_threshold_db, config.stop_threshold_db) == (21.0, 16.0)
     assert (config.min_speech_frames, config.hangover_frames) == (1, 10)
-    assert config.pre_speech_frames == 4
 
 
 def test_each_microphone_has_a_fresh_detector() -> None:

@@ -48,7 +48,6 @@ def test_f1_the_defaults_are_those_of_the_handle() -> None:
         hangover_frames=8,
         speech_zcr_range=(0.02, 0.5),
         initial_noise_floor_db=-60.0,
-        pre_speech_frames=3,
     )
 
 
