@@ -34,10 +34,11 @@ BESIDE = {
     "livehandle": ("livehandle", "livehandle_proto"),
     "livectl": ("livectl", "livehandle", "livehandle_proto"),
 }
-# The service alone starts the emulator, and then knows it by its port. The package's own name
-# leads to the handle for those who ask for it, and imports it for nobody else.
+# The service alone starts the emulator, and then knows it by its port and its faults. The
+# package's own name leads to the handle for those who ask for it, and imports it for nobody else.
 ALLOWED = {
     ("livehandled.service", "livehandle_emulator.server"),
+    ("livehandled.service", "livehandle_emulator.service"),
     ("livehandled", "livehandled.handle"),
 }
 

@@ -34,7 +34,6 @@ STATEMENTS = [f"{name}{n}" for name, count in SECTIONS.items() for n in range(1,
 
 APPLICATION = "Of the Rust runtime's application layer (flows, phases of a talk)."
 BUILDER = "Of the Rust builder: here a session is configured, not built."
-RECONNECTING = "There is no reconnecting yet: a session ends with its connection."
 LANES = "Of the Rust task structure: one event loop has no lanes and no queues between them."
 
 REASONS = {
@@ -63,7 +62,7 @@ REASONS = {
     "I13": "Of callbacks: here clients get events.",
     "J9": "The service's setupComplete carries no handle (wire 3.1).",
     "K11": "Errors have names here, and a sentence that says what to do.",
-    **dict.fromkeys(["K2", "K3", "K6", "K7", "K9"], RECONNECTING),
+    "K2": "Delays are random: many clients would come back in the same moment.",
     "M7": "There is no redaction to be configured yet.",
     "M8": "The journal is not written to a file.",
     "O6": "A cut touches our transcript alone: there is no frame for it, so none to be seen.",

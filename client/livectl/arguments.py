@@ -17,6 +17,10 @@ Run = Callable[[argparse.Namespace], int]
 
 WITH_VALUE = {
     "--socket", "--instance", "--since", "--speed", "--tail", "--timeout", "--output",
+    # of `fault`
+    "--at", "--when", "--skip", "--times", "--connection", "--after-ms", "--code", "--reason",
+    "--time-left-ms", "--for-ms", "--pings", "--status", "--body", "--bytes-per-s", "--bytes",
+    "--by-ms",
 }  # fmt: skip
 """The options that take the next word, of whatever command."""
 
@@ -213,6 +217,16 @@ def _demo(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--output", metavar="FILE", help="where the reply is written as WAV")
 
 
+def _fault(parser: argparse.ArgumentParser) -> None:
+    from livehandle_proto.fault_options import add_options  # no other command needs msgspec
+
+    add_options(parser)
+
+
+def _faults(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--clear", action="store_true", help="end every fault first")
+
+
 def _follow(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--follow", action="store_true", help="print the reply as it comes, until it ends"
@@ -253,6 +267,8 @@ COMMANDS: dict[str, _Command] = {
     "disconnect": ("End the session.", _no_arguments, "livectl.commands:disconnect"),
     "done": ("Wait until the session has ended.", _done, "livectl.commands:done"),
     "call": ("Call any method.", _call, "livectl.commands:call"),
+    "fault": ("Let the built-in emulator fail.", _fault, "livectl.faults:fault"),
+    "faults": ("Print the faults that wait.", _faults, "livectl.faults:faults"),
     "demo": ("Hear a conversation, without a key.", _demo, "livectl.demo:demo"),
 }
 """Each command's help, its arguments, and `module:function` of its code."""

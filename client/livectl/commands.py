@@ -10,7 +10,8 @@ from livectl.usage import usage
 from livehandle.connection import Connection
 from livehandle_proto.errors import LiveHandleError
 
-_ANSWER_S = 30.0
+ANSWER_S = 30.0
+"""For an answer that the daemon gives at once."""
 
 
 def open_connection(options: Namespace, *, answer_timeout: float | None = None) -> Connection:
@@ -116,7 +117,7 @@ def _show(options: Namespace, result: object) -> int:
 
 def _ask(options: Namespace, method: str) -> object:
     """Call what the daemon answers from what it knows."""
-    with open_connection(options, answer_timeout=_ANSWER_S) as connection:
+    with open_connection(options, answer_timeout=ANSWER_S) as connection:
         return connection.call(method)
 
 

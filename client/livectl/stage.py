@@ -41,6 +41,7 @@ def private_daemon() -> Iterator[Connection]:
         path, log, config = (Path(folder, name) for name in ("sock", "log", "config.toml"))
         config.touch()
         command = [sys.executable, "-m", "livehandled", "--emulator"]
+        command += ["--set", "resumption.store=false"]  # a demonstration leaves nothing behind
         command += ["--socket", str(path), "--config", str(config)]
         environ = {k: v for k, v in os.environ.items() if not k.startswith(_SETTINGS)}
         with (

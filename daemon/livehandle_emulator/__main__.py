@@ -1,21 +1,28 @@
-"""`livehandle-emulator`: the Live API on this machine, for anyone who builds on it."""
+"""`livehandle-emulator`: the Live API on this machine, for anyone who builds on it.
+
+`fault`, `faults` and `sessions` as the first word are commands to one that runs.
+"""
 
 import argparse
 import signal
 import ssl
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
 import anyio
+import msgspec
 
+from livehandle_emulator import remote
 from livehandle_emulator import scenario as scenario_module
 from livehandle_emulator.certificate import fresh_certificate
 from livehandle_emulator.scenario import Scenario, load_scenario
 from livehandle_emulator.server import serve
+from livehandle_emulator.service import Journal, Service
 from livehandle_proto.errors import LiveHandleError
 
 _FAILED = 1
@@ -28,34 +35,84 @@ class _Parser(argparse.ArgumentParser):
         _give_up(f"{message} (try --help)", _USAGE)
 
 
+_COMMANDS = {
+    "fault": ("Let something go wrong in an emulator that runs.", remote.add_fault, remote.fault),
+    "faults": ("Print the faults that wait.", remote.add_faults, remote.faults),
+    "sessions": ("Print the sessions, a line of JSON each.", remote.add_sessions, remote.sessions),
+}
+
+
 def main(argv: Sequence[str] | None = None) -> None:
-    """Serve until SIGINT or SIGTERM.
+    """Serve until SIGINT or SIGTERM, or carry out one command to an emulator that runs.
 
     Prints the URL on one line once it listens, and with --tls a second line that is the
     setting of SSL_CERT_FILE for clients.
     """
-    flags = _parser().parse_args(argv)
-    with tempfile.TemporaryDirectory(prefix="livehandle-emulator-") as directory:
+    given = sys.argv[1:] if argv is None else argv
+    if given and given[0] in _COMMANDS:
+        _carry_out(given[0], given[1:])
+    else:
+        _serve(_parser().parse_args(given))
+
+
+def _carry_out(name: str, argv: Sequence[str]) -> None:
+    meaning, add_arguments, run = _COMMANDS[name]
+    parser = _Parser(prog=f"livehandle-emulator {name}", description=meaning)
+    add_arguments(parser)
+    try:
+        run(parser.parse_intermixed_args(argv))
+    except LiveHandleError as error:
+        _give_up(error.message, _USAGE if error.name == "client.usage" else _FAILED)
+
+
+def _serve(flags: argparse.Namespace) -> None:
+    with ExitStack() as stack:
+        directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="livehandle-emulator-"))
         ca_file = Path(directory) / "ca.pem"
         try:
             scenario = load_scenario(flags.scenario) if flags.scenario else Scenario()
+            journal = stack.enter_context(_journal(flags.journal))
             tls = fresh_certificate(flags.host, ca_file) if flags.tls else None
         except LiveHandleError as error:
             _give_up(error.message, _USAGE)
         note = f"SSL_CERT_FILE={ca_file}" if tls else None
-        problem = anyio.run(_run, scenario, flags.host, flags.port, tls, note)
+        service = Service(scenario, journal)
+        problem = anyio.run(_run, service, flags.host, flags.port, tls, note)
     if problem:
         _give_up(problem, _FAILED)
 
 
+@contextmanager
+def _journal(path: Path | None) -> Iterator[Journal]:
+    """Give what writes each entry as a line of JSON; without a path, what does nothing."""
+    if path is None:
+        yield lambda _: None
+        return
+    encode = msgspec.json.Encoder().encode
+
+    def write(entry: dict[str, object]) -> None:
+        file.write(encode(entry) + b"\n")
+
+    try:
+        file = path.open("ab", buffering=0)  # who reads along sees what has happened
+    except OSError as error:
+        raise LiveHandleError(
+            "config.invalid", f"The journal {path} cannot be written: {error.strerror}"
+        ) from error
+    with file:
+        yield write
+
+
 async def _run(
-    scenario: Scenario, host: str, port: int, tls: ssl.SSLContext | None, note: str | None
+    service: Service, host: str, port: int, tls: ssl.SSLContext | None, note: str | None
 ) -> str | None:
     """Serve until a signal; return what went wrong if the address could not be had."""
     with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         async with anyio.create_task_group() as tasks:
             try:
-                bound = await tasks.start(partial(serve, scenario, host=host, port=port, tls=tls))
+                bound = await tasks.start(
+                    partial(serve, service=service, host=host, port=port, tls=tls)
+                )
             except OSError as error:
                 return f"cannot listen on {host} port {port}: {error.strerror or error}"
             shown = f"[{host}]" if ":" in host else host
@@ -80,6 +137,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
     parser.add_argument("--tls", action="store_true", help="serve wss:// with a fresh certificate")
     parser.add_argument("--scenario", type=Path, metavar="FILE", help="what to do, in TOML")
+    parser.add_argument(
+        "--journal", type=Path, metavar="FILE", help="where to write what happens, as JSON lines"
+    )
     return parser
 
 

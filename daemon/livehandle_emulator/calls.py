@@ -8,6 +8,8 @@ from livehandle_emulator.models import Model
 from livehandled.gemini.content import FunctionCall, FunctionResponse
 from livehandled.gemini.setup import FunctionDeclaration, Tool
 
+_PREFIX = "function-call-"
+
 
 class PendingCall(NamedTuple):
     """A call without an answer."""
@@ -21,12 +23,14 @@ class PendingCall(NamedTuple):
 class Calls:
     """The calls of one session."""
 
-    def __init__(self, model: Model, session_id: str) -> None:
+    def __init__(self, model: Model, session_id: str, restored: Iterable[PendingCall] = ()) -> None:
+        """`restored` are the calls of an earlier connection that may still be answered."""
         self._model = model
-        self._prefix = f"function-call-{session_id}"
+        self._prefix = f"{_PREFIX}{session_id}-"
         self._made = 0
         self._functions: dict[str, FunctionDeclaration] = {}
-        self._pending: dict[str, PendingCall] = {}
+        self._pending = {call.id: call for call in restored}
+        self._unsent: set[str] = set()
 
     @property
     def functions(self) -> Collection[str]:
@@ -43,11 +47,25 @@ class Calls:
         made = []
         for call in calls:
             self._made += 1
-            id_ = f"{self._prefix}-{self._made}"
+            id_ = f"{self._prefix}{self._made}"
             blocks = self._blocks(self._functions[call.name])
             self._pending[id_] = PendingCall(id_, call.name, blocks)
+            self._unsent.add(id_)
             made.append(FunctionCall(id=id_, name=call.name, args=call.args))
         return made
+
+    def sent(self, made: Iterable[FunctionCall]) -> None:
+        """Note that the client has been told of some calls."""
+        self._unsent.difference_update(call.id for call in made)
+
+    @property
+    def unanswered(self) -> tuple[PendingCall, ...]:
+        """The calls that the client has been told of, and has not answered."""
+        return tuple(call for id_, call in self._pending.items() if id_ not in self._unsent)
+
+    def of_another_connection(self, id_: str | None) -> bool:
+        """Return whether an id is of the service's, and not of this connection's calls."""
+        return bool(id_ and id_.startswith(_PREFIX) and not id_.startswith(self._prefix))
 
     def blocking(self, made: Iterable[FunctionCall]) -> set[str]:
         """Return the ids of those that hold the turn up."""
@@ -70,6 +88,7 @@ class Calls:
         """Wait no longer for some calls."""
         for id_ in ids:
             self._pending.pop(id_, None)
+            self._unsent.discard(id_)
 
     def _first_of(self, name: str | None) -> str | None:
         return next((id_ for id_, call in self._pending.items() if call.name == name), None)

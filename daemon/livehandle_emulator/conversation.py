@@ -5,15 +5,19 @@ sent: a message and a time come in, messages go out, and `deadline` tells when `
 more. Times are seconds of one steady clock of the caller's.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from livehandle_emulator.answer import Answer, Prompt, Result, answer_to, reported, words_of
 from livehandle_emulator.calls import Calls
+from livehandle_emulator.closing import NOT_SUPPORTED, RefusedError
 from livehandle_emulator.endpoint import Endpoint
-from livehandle_emulator.hearing import Ear, Ended, Started
+from livehandle_emulator.hearing import Ear, Ended, Started, Utterance
+from livehandle_emulator.history import Entry, History, Kind
 from livehandle_emulator.models import Model
 from livehandle_emulator.payload import audio_in, image_in
+from livehandle_emulator.progress import Progress, cadence_of
 from livehandle_emulator.reply import Voice
+from livehandle_emulator.resumption import Past
 from livehandle_emulator.rules import (
     check_content,
     check_realtime,
@@ -44,13 +48,24 @@ class Conversation:
     """One session, from the end of its setup."""
 
     def __init__(
-        self, setup: Setup, endpoint: Endpoint, model: Model, scenario: Scenario, session_id: str
+        self,
+        setup: Setup,
+        endpoint: Endpoint,
+        model: Model,
+        scenario: Scenario,
+        session_id: str,
+        *,
+        past: Past,
+        told: Callable[[Entry], None],
+        issue: Callable[[Past], str],
     ) -> None:
+        """Go on from a past; `told` gets what joins the history, `issue` a handle for it."""
         config = setup.realtime_input_config or RealtimeInputConfig()
         self._endpoint = endpoint
         self._model = model
         self._scenario = scenario
         self._transcribes = setup.input_audio_transcription is not None
+        self._captions = setup.output_audio_transcription is not None
         self._signals = bool(setup.explicit_vad_signal)
         self._barge_in = (config.activity_handling or "").upper() != "NO_INTERRUPTION"
         self._seeding = bool(
@@ -61,19 +76,34 @@ class Conversation:
             all_input=(config.turn_coverage or "").upper() == "TURN_INCLUDES_ALL_INPUT",
             default_sensitivity="LOW" if endpoint.vertex else "HIGH",
         )
-        self._ledger = Ledger(vertex=endpoint.vertex)
-        self._calls = Calls(model, session_id)
+        self.history = History(past.entries, told)
+        self._ledger = Ledger(vertex=endpoint.vertex, tokens=past.tokens)
+        self._calls = Calls(model, session_id, past.calls)
+        asked = setup.session_resumption
+        self._progress = Progress(
+            cadence_of(scenario.resumption, model) if asked else "never",
+            cut=self._cut,
+            issue=issue,
+            transparent=bool(asked and asked.transparent),
+            deltas=past.deltas,
+        )
         voice = _voice(setup, model, scenario)
-        self._speaker = Speaker(model, voice, self._calls, self._ledger)
+        self._speaker = Speaker(
+            model, voice, self._calls, self._ledger, self.history, self._progress
+        )
         self._prompt = Prompt()
+        self._prompt.texts.extend(past.texts)
         self._video_frames = 0
+        self._index = 0
+        self._swallows = False
         self._instruct(setup.system_instruction)
         self._equip(setup.tools or [])
 
     @property
     def deadline(self) -> float | None:
         """When there will be something to send, None if only after more input."""
-        return self._speaker.deadline
+        times = [self._speaker.deadline, self._progress.deadline]
+        return min((at for at in times if at is not None), default=None)
 
     def advance(self, now: float) -> list[ServerMessage]:
         """Return what is due by `now`."""
@@ -81,13 +111,27 @@ class Conversation:
         if not self._speaker.busy and self._prompt.wants_answer(speaking=self._ear.speaking):
             self._speaker.begin(self._answer(), now)
             messages += self._speaker.due(now)
-        return messages
+        return messages + self._progress.due(now)
+
+    def stop(self) -> None:
+        """End with the connection: the history keeps what was said of the turn under way."""
+        self._speaker.stop()
+
+    def repeated(self) -> list[ServerMessage]:
+        """Return the transcription of the last turn before, as far as the setup asks for it."""
+        contents = [(message, message.server_content) for message in self._progress.deltas]
+        return [
+            message
+            for message, content in contents
+            if content and (self._captions if content.output_transcription else self._transcribes)
+        ]
 
     def receive(self, message: ClientMessage, now: float) -> list[ServerMessage]:
         """Take one message in and return what is due by `now`.
 
         Raises `RefusedError`, which is the end of the session. A setup is not for here.
         """
+        self._index += 1
         messages: list[ServerMessage] = []
         if message.client_content is not None:
             messages = self._take_content(message.client_content)
@@ -101,27 +145,33 @@ class Conversation:
 
     def _take_content(self, content: ClientContent) -> list[ServerMessage]:
         check_content(content, self._endpoint, self._model)
-        for turn in content.turns:
-            self._remember(turn)
+        if content.turn_complete and self._swallow():
+            return []
         if self._seeding:
             # History up to here, and no reply to it (wire 4.5).
             self._seeding = not content.turn_complete
+            for turn in content.turns:
+                self._remember(turn, "seed")
             self._prompt.texts.clear()
             self._prompt.attachments.clear()
             return []
-        if content.turn_complete:
-            self._prompt.asked = True
-            return self._speaker.interrupt()
         # Context alone cuts a reply short, but on 3.8 (wire 2.2); calls go on in any case.
         cuts = self._model.generation != "3.8" and not self._speaker.waits
-        return self._speaker.interrupt() if cuts else []
+        cut_short = self._speaker.interrupt() if content.turn_complete or cuts else []
+        last = len(content.turns) - 1
+        for i, turn in enumerate(content.turns):
+            asks = content.turn_complete and i == last and turn.role != "model"
+            self._remember(turn, "typed" if asks else "context")
+        self._prompt.asked |= content.turn_complete
+        return cut_short
 
-    def _remember(self, turn: Content) -> None:
+    def _remember(self, turn: Content, kind: Kind) -> None:
         text = "\n".join(part.text for part in turn.parts if part.text)
         if turn.role == "system":
             self._instruct(turn)
             return
         self._ledger.hear_text(text)
+        self.history.add(turn.role or "user", text, kind)
         blobs = [part.inline_data for part in turn.parts if part.inline_data is not None]
         for blob in blobs:
             if blob.mime_type.startswith("audio/pcm"):
@@ -160,7 +210,13 @@ class Conversation:
 
     def _hear(self, blob: Blob, at: str) -> list[ServerMessage]:
         pcm, rate = audio_in(blob, at)
-        return self._notice(self._ear.hear(pcm, rate))
+        messages: list[ServerMessage] = []
+        if self._speaker.calling and self._scenario.tools.audio_during_call == "close":
+            raise RefusedError(1008, NOT_SUPPORTED)
+        if self._speaker.calling and self._scenario.tools.audio_during_call == "cancel":
+            messages = self._speaker.interrupt()
+            self._prompt.utterances.append(Utterance(pcm, rate, 0.0))
+        return messages + self._notice(self._ear.hear(pcm, rate))
 
     def _see(self, blob: Blob, at: str) -> None:
         image_in(blob, at)
@@ -169,13 +225,18 @@ class Conversation:
 
     def _typed(self, text: str) -> list[ServerMessage]:
         """Take a line of text: a turn of its own, or part of a marked one (wire 2.3, 4.5)."""
+        if self._swallow():
+            return []
+        cut_short: list[ServerMessage] = []
+        if self._ear.detects or not self._ear.speaking:
+            self._prompt.asked = True
+            finishes_first = self._model.generation == "2.5" and self._model.native_audio
+            if self._barge_in and not finishes_first:
+                cut_short = self._speaker.interrupt()
         self._ledger.hear_text(text)
         self._prompt.texts.append(text)
-        if not self._ear.detects and self._ear.speaking:
-            return []
-        self._prompt.asked = True
-        finishes_first = self._model.generation == "2.5" and self._model.native_audio
-        return self._speaker.interrupt() if self._barge_in and not finishes_first else []
+        self.history.add("user", text, "typed")
+        return cut_short
 
     def _notice(self, heard: Sequence[Started | Ended]) -> list[ServerMessage]:
         messages = []
@@ -185,23 +246,29 @@ class Conversation:
             if isinstance(event, Started):
                 messages += self._speaker.interrupt() if self._barge_in else []
                 continue
+            if self._swallow():
+                continue
             self._prompt.utterances.append(event.utterance)
             self._ledger.hear_audio(event.utterance.duration_s)
+            words = words_of(event.utterance)
+            self.history.add("user", words, "speech")
             if self._transcribes:
-                words = Transcription(text=words_of(event.utterance))
-                content = ServerContent(input_transcription=words)
-                messages.append(ServerMessage(server_content=content))
+                content = ServerContent(input_transcription=Transcription(text=words))
+                messages.append(self._progress.transcribed(ServerMessage(server_content=content)))
         return messages
 
     def _take_responses(self, response: ToolResponse, now: float) -> list[ServerMessage]:
         check_tool_response(response, self._endpoint, self._model)
+        messages: list[ServerMessage] = []
+        told: list[str] = []
         interrupts = False
         for answer in response.function_responses:
             call = self._calls.answered(answer)
             if call is None:
-                continue  # nobody waits for it: cancelled, answered, or never made
+                messages += self._unknown_call(answer.id, now)
+                continue
             result = Result(call.name, answer.response)
-            self._ledger.hear_text(reported(result))
+            told.append(reported(result))
             scheduling = (answer.scheduling or "").upper()
             if call.blocking:
                 self._speaker.resume(call.id, result, now)
@@ -210,8 +277,31 @@ class Conversation:
                 interrupts |= scheduling == "INTERRUPT"
         # A result cuts neither the user short, nor a turn that waits for another call.
         if interrupts and not self._ear.speaking and not self._speaker.waits:
-            return self._speaker.interrupt()
-        return []
+            messages += self._speaker.interrupt()
+        for text in told:
+            self._ledger.hear_text(text)
+            self.history.add("user", text, "result")
+        return messages
+
+    def _unknown_call(self, id_: str | None, now: float) -> list[ServerMessage]:
+        """Take an answer that nobody waits for: to a call cancelled, answered, or never made.
+
+        What models do differs only for calls of a connection before this one (wire 4.3).
+        """
+        if not self._calls.of_another_connection(id_):
+            return []
+        rule = self._scenario.resumption.unknown_calls
+        if rule == "close":
+            raise RefusedError(1008, NOT_SUPPORTED)
+        if rule == "ignore" or (rule is None and self._model.generation != "3.8"):
+            return []
+        self._swallows = True
+        return self._speaker.silent_turn(now)
+
+    def _swallow(self) -> bool:
+        """Return whether what the user says now is not heard, once."""
+        swallows, self._swallows = self._swallows, False
+        return swallows
 
     def _take_update(self, update: ContextUpdate) -> None:
         if update.tools is not None:
@@ -219,6 +309,17 @@ class Conversation:
             self._equip(update.tools.tools)
         if update.system_instruction is not None:
             self._instruct(update.system_instruction)
+
+    def _cut(self) -> Past:
+        """Return the session as it is now, for a handle to restore."""
+        return Past(
+            entries=tuple(self.history),
+            texts=tuple(self._prompt.texts),
+            calls=self._calls.unanswered,
+            tokens=self._ledger.tokens,
+            deltas=self._progress.deltas,
+            consumed=self._index,
+        )
 
     def _answer(self) -> Answer:
         prompt, self._prompt = self._prompt, Prompt()

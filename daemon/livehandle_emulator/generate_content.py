@@ -18,13 +18,12 @@ rehearsed: a live model cannot be asked, and a model with `pro` in its id does n
 
 import re
 from collections.abc import Mapping
-from http import HTTPStatus
-from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
 import msgspec
 
 from livehandle_emulator.endpoint import Endpoint, credential_of, refused_session, refused_upgrade
+from livehandle_emulator.exchange import Json, RefusedRequestError, Request, invalid
 from livehandle_emulator.models import model_of
 from livehandle_emulator.scenario import Scenario
 
@@ -33,48 +32,10 @@ _TARGET = re.compile(
     r"|(?:projects/[^/]+/locations/[^/]+/)?publishers/google/models/[^/:]+):generateContent"
 )
 _MAX_DEPTH = 16
-_MAX_HEAD = 32_768
-_MAX_BODY = 4 * 2**20
 _LONGEST_REPEAT = 200
 
-Json = dict[str, object]
 
-
-class RefusedRequestError(Exception):
-    """The request is against the rules; the answer is an error in the service's form."""
-
-    def __init__(self, code: int, status: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
-        self.body: Json = {"error": {"code": code, "message": message, "status": status}}
-
-
-class _Request(NamedTuple):
-    method: str
-    target: str
-    headers: Mapping[str, str]
-    """By names in lower case."""
-    body: bytes
-
-
-class Exchange:
-    """One request, byte by byte, and the answer to it. The connection ends after that."""
-
-    def __init__(self, scenario: Scenario) -> None:
-        self._scenario = scenario
-        self._data = bytearray()
-
-    def receive(self, data: bytes) -> bytes | None:
-        """Return the whole answer once the request is whole, else None."""
-        self._data += data
-        try:
-            request = _read(bytes(self._data))
-            return None if request is None else _answered(200, respond(request, self._scenario))
-        except RefusedRequestError as refusal:
-            return _answered(refusal.code, refusal.body)
-
-
-def respond(request: _Request, scenario: Scenario) -> Json:
+def respond(request: Request, scenario: Scenario) -> Json:
     """Return the body of the answer. Raises `RefusedRequestError`."""
     match = _TARGET.fullmatch(unquote(urlsplit("//host" + request.target).path))
     if request.method != "POST" or match is None:
@@ -87,12 +48,12 @@ def respond(request: _Request, scenario: Scenario) -> Json:
     try:
         body = msgspec.json.decode(request.body, type=Json)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise _invalid("Invalid JSON payload received. Unexpected token.") from error
+        raise invalid("Invalid JSON payload received. Unexpected token.") from error
     text = _text_of(body)
     config = _object(_field(body, "generationConfig"))
     thinking = _object(_field(config, "thinkingConfig"))
     if "pro" in model.split("-") and _field(thinking, "thinkingBudget") == 0:
-        raise _invalid("Budget 0 is invalid. This model only works in thinking mode.")
+        raise invalid("Budget 0 is invalid. This model only works in thinking mode.")
     return _reply(model, text, _said(config, text))
 
 
@@ -175,7 +136,7 @@ def _reply(model: str, text: str, said: str) -> Json:
 def _text_of(body: Json) -> str:
     contents = _field(body, "contents")
     if not isinstance(contents, list) or not contents:
-        raise _invalid("* GenerateContentRequest.contents: contents is not specified")
+        raise invalid("* GenerateContentRequest.contents: contents is not specified")
     parts = [part for content in contents for part in _parts_of(content)]
     return "\n".join(str(_object(part).get("text", "")) for part in parts)
 
@@ -194,7 +155,7 @@ def _check_credential(endpoint: Endpoint, credential: str | None, scenario: Scen
     if refused is not None:
         if credential is None or refused.code == 1008:
             raise RefusedRequestError(403, "PERMISSION_DENIED", refused.reason)
-        raise _invalid(refused.reason)
+        raise invalid(refused.reason)
 
 
 def _model_id(name: str, vertex: bool, version: str, scenario: Scenario) -> str:
@@ -221,41 +182,3 @@ def _field(table: Json, name: str) -> object:
 
 def _object(value: object) -> Json:
     return value if isinstance(value, dict) else {}
-
-
-def _invalid(message: str) -> RefusedRequestError:
-    return RefusedRequestError(400, "INVALID_ARGUMENT", message)
-
-
-def _read(data: bytes) -> _Request | None:
-    """Return the request if all of it is there. Raises `RefusedRequestError`."""
-    head, found, body = data.partition(b"\r\n\r\n")
-    if len(head) > _MAX_HEAD:
-        raise RefusedRequestError(431, "INVALID_ARGUMENT", "The headers are too long.")
-    if not found:
-        return None
-    first, *lines = head.decode("latin-1").split("\r\n")
-    words = first.split(" ")
-    pairs = (line.partition(":") for line in lines)
-    headers = {name.strip().lower(): value.strip() for name, _, value in pairs}
-    length = headers.get("content-length", "")
-    if len(words) != 3 or not words[2].startswith("HTTP/1."):
-        raise _invalid("The request line is not one of HTTP/1.1.")
-    if not (length.isascii() and length.isdigit()) or "transfer-encoding" in headers:
-        raise RefusedRequestError(411, "INVALID_ARGUMENT", "A Content-Length is required.")
-    if len(length) > 12 or int(length) > _MAX_BODY:
-        raise RefusedRequestError(413, "INVALID_ARGUMENT", "The request is too large.")
-    if len(body) < int(length):
-        return None
-    return _Request(words[0], words[1], headers, body[: int(length)])
-
-
-def _answered(status: int, body: Json) -> bytes:
-    content = msgspec.json.encode(body)
-    head = (
-        f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n"
-        "Content-Type: application/json; charset=UTF-8\r\n"
-        f"Content-Length: {len(content)}\r\n"
-        "Connection: close\r\n\r\n"
-    )
-    return head.encode() + content

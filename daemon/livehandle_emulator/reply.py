@@ -43,6 +43,8 @@ class Step(NamedTuple):
     """The text in it that counts as tokens."""
     lasts_s: float = 0.0
     """Seconds until the next may be sent."""
+    words: str = ""
+    """What is said in it, whether or not a transcription tells."""
 
     @property
     def ends_turn(self) -> bool:
@@ -103,16 +105,18 @@ def _spoken(segments: Sequence[Say | Echo], voice: Voice, start: float) -> Itera
     for i, segment in enumerate(segments):
         sound, caption = _sound(segment)
         chunks = [sound[j : j + _CHUNK_BYTES] for j in range(0, len(sound), _CHUNK_BYTES)]
-        words = _pieces(" " + caption if i else caption, 1) if voice.captions else []
+        words = _pieces(" " + caption if i else caption, 1)
         for j, chunk in enumerate(chunks):
             # The words are spread evenly over the sound.
             now = slice(len(words) * j // len(chunks), len(words) * (j + 1) // len(chunks))
-            if text := "".join(words[now]):
+            text = "".join(words[now])
+            if text and voice.captions:
                 yield Step(at, _content(output_transcription=Transcription(text=text)))
             seconds = len(chunk) / 2 / SPEECH_RATE
             lasts_s = seconds / voice.timing.stream_speed
             turn = Content(role="model", parts=[Part(inline_data=_blob(chunk))])
-            yield Step(at, _content(model_turn=turn), audio_s=seconds, lasts_s=lasts_s)
+            message = _content(model_turn=turn)
+            yield Step(at, message, audio_s=seconds, lasts_s=lasts_s, words=text)
             at += lasts_s
 
 
@@ -121,9 +125,8 @@ def _written(segments: Sequence[Say | Echo], voice: Voice, start: float) -> Iter
     text = " ".join(_in_words(segment) for segment in segments)
     for piece in _pieces(text, _WORDS_PER_DELTA):
         lasts_s = len(piece) / _CHARACTERS_PER_SECOND / voice.timing.stream_speed
-        yield Step(
-            at, _content(model_turn=text_content(piece, "model")), text=piece, lasts_s=lasts_s
-        )
+        message = _content(model_turn=text_content(piece, "model"))
+        yield Step(at, message, text=piece, lasts_s=lasts_s, words=piece)
         at += lasts_s
 
 

@@ -9,29 +9,84 @@ reply_delay_ms = 150           # from the end of the user's turn to the first of
 stream_speed = 8.0             # how many times faster than real time a reply is sent
 playback_speed = 1.0           # how fast a reply is taken to play, before its turn completes
 
+[lifetime]
+connection_ms = 0              # how long a connection lives; 0: no limit
+go_away_ms = 60_000            # how long before its end the go-away comes; 0: none is sent
+idle_ms = 0                    # without input it is closed after that long; 0: never
+
+[resumption]
+handle_valid_ms = 7_200_000    # from the end of the session's last connection
+every = "turn"                 # when handles come; reply: also as a reply begins
+forgets = "nothing"            # at a resume; seed: history without a reply; everything
+repeats = false                # whether the last turn's transcription comes again at a resume
+old_socket = "refuse"          # a resume while the old connection is open; or allow
+unknown_calls = "ignore"       # an answer to a call it does not know; or swallow, close
+
+[tools]
+audio_during_call = "ignore"   # what speech does while a blocking call waits; or close, cancel
+
 [[reply]]                      # the first whose pattern is found in the user's words is given
 match = 'weather in (\w+)'     # a regular expression, in any case
 say = "Let me look."           # may hold \1, as may every string of args
 call = "get_weather"           # a function to call; say, call or both
 args = { city = '\1' }
+
+[[fault]]                      # what goes wrong, as often as there are tables
+do = "close"                   # see below
+code = 1011
+reason = "Internal error encountered."
+at = "model_turn"              # the moment: upgrade, or what a message carries
+when = "instead"               # or before, after (default)
+skip = 2                       # how many such moments go by first (default 0)
+times = 1                      # how often it happens; 0: always (default 1)
+connection = 1                 # only on the nth connection (default: on any)
+after_ms = 0                   # how long after the moment (default 0)
 ```
 
-The user's words are what was typed, or for speech what its transcription says.
+The user's words are what was typed, or for speech what its transcription says. Without `every`
+and `unknown_calls` a model does as it was seen to (3.8: reply and swallow).
+
+What a fault can do, with the keys of its own:
+
+- `close` (`code` = 1011, `reason`), `quota` (1011 in the service's words; at an upgrade, 429),
+  `abort` (a TCP reset: the client sees 1006), `refuse` (always at an upgrade: `status` = 503,
+  `body`)
+- `go_away` (`time_left_ms`: the connection is closed when it is over; without it, no time is
+  told and none is kept)
+- `stall` (`for_ms`, 0 = for good: nothing is sent; `pings` = true: they are still answered),
+  `half_open` (`for_ms`: nothing is sent or read, and the TCP connection stays)
+- `slow` (`bytes_per_s`), `fragment` (`bytes` to a frame), `delay_pong` (`by_ms`): from then on
+- `oversize` (a valid message padded to `bytes`; with `instead`, the message itself),
+  `garbage` (a frame that is no JSON), `drop_message` (the message of `at` is swallowed)
+- `forget`: all resumption handles become unknown
+
+The moments are `upgrade`, what the client sends (`setup`, `client_content`, `audio`, `video`,
+`text`, `activity_start`, `activity_end`, `tool_response`, `context_update`) and what it is sent
+(`setup_complete`, `model_turn`, `input_transcription`, `output_transcription`,
+`generation_complete`, `turn_complete`, `interrupted`, `tool_call`, `tool_call_cancellation`,
+`resumption_update`, `go_away`, `usage`). A message may carry several. Before an upgrade,
+`abort`, `stall` and `half_open` leave it without an answer.
+
+While it runs: `livehandle-emulator fault close 1011 --port N` and the like, with a moment in
+`--at` or now; `livehandle-emulator faults` and `livehandle-emulator sessions` tell what waits,
+and what the model remembers.
 """
 
 import re
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta, Struct
 
 from livehandle_proto.errors import LiveHandleError
-from livehandle_proto.suggest import nearest
+from livehandle_proto.faults import Fault, fault_from
+from livehandle_proto.wrong_values import WrongValueError, converted
 
 _Positive = Annotated[float, Meta(gt=0)]
+_Count = Annotated[int, Meta(ge=0)]
 
 
 class Timing(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -51,13 +106,52 @@ class CannedReply(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     args: dict[str, object] = {}
 
 
+class Lifetime(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How long a connection lives (wire 6). Times in milliseconds."""
+
+    connection_ms: _Count = 0
+    """0: no limit."""
+    go_away_ms: _Count = 60_000
+    """How long before the end the go-away comes; 0: none is sent."""
+    idle_ms: _Count = 0
+    """The connection is closed after that long without input; 0: never."""
+
+
+class ResumptionRules(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a resumption handle is good for (wire 5). None: as the model does it."""
+
+    handle_valid_ms: _Count = 7_200_000
+    """Counted from the end of the session's last connection."""
+    every: Literal["turn", "reply"] | None = None
+    """`reply`: a handle is also issued when a reply begins."""
+    forgets: Literal["nothing", "seed", "everything"] = "nothing"
+    """`seed`: history that got no reply; `everything`: all, without saying so."""
+    repeats: bool = False
+    """Whether the last turn's transcription comes again after a resume."""
+    old_socket: Literal["refuse", "allow"] = "refuse"
+    """What becomes of a resume while the old connection is open."""
+    unknown_calls: Literal["ignore", "swallow", "close"] | None = None
+    """What an answer to a call from before does; `swallow`: the next input is not heard."""
+
+
+class Tools(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How calls and voice go together."""
+
+    audio_during_call: Literal["ignore", "close", "cancel"] = "ignore"
+    """What speech does while a blocking call waits."""
+
+
 class Scenario(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Everything that can be told."""
 
     models: list[str] | None = None
     keys: list[str] | None = None
     timing: Timing = Timing()
+    lifetime: Lifetime = Lifetime()
+    resumption: ResumptionRules = ResumptionRules()
+    tools: Tools = Tools()
     reply: list[CannedReply] = []
+    fault: list[Fault] = []
 
 
 def load_scenario(path: Path) -> Scenario:
@@ -68,31 +162,36 @@ def load_scenario(path: Path) -> Scenario:
         raise _unusable(path, f"cannot be read: {error.strerror}") from error
     except ValueError as error:  # of TOML or of UTF-8
         raise _unusable(path, str(error)) from error
-    for name, at, known in _unknown_names(tree):
-        guess = nearest(name, known)
-        hint = f"did you mean {guess}?" if guess else f"known are {', '.join(known)}"
-        raise _unusable(path, f"unknown key {at}{name}; {hint}")
+    faults = tree.pop("fault", [])
     try:
-        scenario = msgspec.convert(tree, Scenario)
-    except msgspec.ValidationError as error:
-        raise _unusable(path, str(error).replace("`", "").replace("$.", "")) from error
+        scenario = converted(tree, Scenario)
+    except WrongValueError as wrong:
+        raise _unusable(path, _said(wrong)) from wrong
     for i, reply in enumerate(scenario.reply):
         _check_reply(path, reply, f"reply[{i}]")
-    return scenario
+    return msgspec.structs.replace(scenario, fault=_faults(path, faults))
 
 
-def _unknown_names(tree: dict[str, object]) -> Iterator[tuple[str, str, tuple[str, ...]]]:
-    """Yield each key that is not known, where it stands, and what is known there."""
-    tables: list[tuple[object, str, type[Struct]]] = [(tree, "", Scenario)]
-    tables.append((tree.get("timing"), "timing.", Timing))
-    replies = tree.get("reply")
-    if isinstance(replies, list):
-        tables.extend((table, f"reply[{i}].", CannedReply) for i, table in enumerate(replies))
-    for table, at, struct in tables:
-        known = struct.__struct_fields__
-        for name in table if isinstance(table, dict) else ():
-            if name not in known:
-                yield name, at, known
+def _faults(path: Path, tables: object) -> list[Fault]:
+    if not isinstance(tables, list):
+        raise _unusable(path, "fault: it must be a list of tables, each [[fault]]")
+    return [_fault(path, table, f"fault[{i}]") for i, table in enumerate(tables)]
+
+
+def _fault(path: Path, table: object, at: str) -> Fault:
+    try:
+        fault = fault_from(table)
+    except WrongValueError as wrong:
+        wrong.path = f"{at}.{wrong.path}" if wrong.path else at
+        raise _unusable(path, _said(wrong)) from wrong
+    if fault.moment == "now":
+        raise _unusable(path, f"{at}.at: a scenario has no now, give upgrade or a message")
+    return fault
+
+
+def _said(wrong: WrongValueError) -> str:
+    where = f"{wrong.path}: " if wrong.path else ""
+    return f"{where}{wrong.words}{'?' if wrong.near else ''}"
 
 
 def _check_reply(path: Path, reply: CannedReply, at: str) -> None:

@@ -1,34 +1,34 @@
-"""The WebSocket server around the sessions; it answers `generateContent` on the same port."""
+"""The WebSocket server around the sessions; it answers plain requests on the same port."""
 
 import http
 import logging
-import secrets
 import ssl
-from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import anyio
 from anyio.abc import TaskStatus
 from websockets.asyncio.server import Server, ServerConnection
 from websockets.asyncio.server import serve as listen
-from websockets.exceptions import ConnectionClosed
-from websockets.http11 import Request, Response
+from websockets.http11 import Request as Upgrade
+from websockets.http11 import Response
 
-from livehandle_emulator.closing import Close
+from livehandle_emulator import control, generate_content
 from livehandle_emulator.endpoint import credential_of, endpoint_of, refused_upgrade
-from livehandle_emulator.generate_content import Exchange
+from livehandle_emulator.exchange import Json, Request
+from livehandle_emulator.link import QUOTA, Link
 from livehandle_emulator.scenario import Scenario
+from livehandle_emulator.server_socket import Socket
+from livehandle_emulator.service import Service
 from livehandle_emulator.session import Session
-from livehandled.gemini.codec import encode
-from livehandled.gemini.server import ServerMessage
+from livehandle_proto.faults import Fault
 
 _MAX_FRAME_BYTES = 32 * 1024 * 1024  # the service documents none, and takes files inline
+_OPEN_S = 120.0  # longer than any client waits for an upgrade that a fault holds back
 _PING_S = 30.0  # pongs of busy clients were seen half a minute late
 _PONG_S = 90.0
 _CLOSE_S = 2.0
-_POST = b"POST "
-_MOST_UNSENT = 256  # messages for a client that does not read, before it is not read from
 
-_log = logging.getLogger(__name__)
 # The library logs every header at debug level, and one of them is the client's key.
 _library_log = logging.getLogger(f"{__name__}.websockets")
 _library_log.setLevel(logging.WARNING)
@@ -42,16 +42,19 @@ async def serve(
     host: str = "127.0.0.1",
     port: int = 0,
     tls: ssl.SSLContext | None = None,
+    service: Service | None = None,
     task_status: TaskStatus[int] = anyio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serve until cancelled; `task_status` is told the port once clients can connect.
 
-    Port 0 takes any free one. Raises `OSError` if the address cannot be had.
+    Port 0 takes any free one. Whoever holds `service` can make faults and see the sessions; it
+    brings a scenario of its own. Raises `OSError` if the address cannot be had.
     """
-    emulator = _Emulator(scenario or Scenario())
+    emulator = _Emulator(service or Service(scenario))
 
-    class Connection(_Connection):
-        scenario = emulator.scenario
+    class Connection(Socket):
+        def answer(self, request: Request, *, local: bool) -> Json:
+            return emulator.answer(request, local=local)
 
     server = await listen(
         emulator.converse,
@@ -61,6 +64,7 @@ async def serve(
         process_request=emulator.admit,
         create_connection=Connection,
         max_size=_MAX_FRAME_BYTES,
+        open_timeout=_OPEN_S,
         ping_interval=_PING_S,
         ping_timeout=_PONG_S,
         close_timeout=_CLOSE_S,
@@ -70,6 +74,7 @@ async def serve(
         task_status.started(_port_of(server))
         await anyio.sleep_forever()
     finally:
+        emulator.let_go()
         server.close()
         with anyio.move_on_after(2 * _CLOSE_S, shield=True):
             await server.wait_closed()
@@ -83,16 +88,28 @@ def _port_of(server: Server) -> int:
 class _Emulator:
     """What all connections share."""
 
-    def __init__(self, scenario: Scenario) -> None:
-        self.scenario = scenario
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._newest = 0
+        self._open: set[Socket] = set()
 
-    def admit(self, connection: ServerConnection, request: Request) -> Response | None:
-        """Refuse an upgrade at another path, or on Vertex without credentials (wire 4.4)."""
-        endpoint = endpoint_of(request.path)
+    def answer(self, request: Request, *, local: bool) -> Json:
+        """Answer a plain request: one to the emulator itself, or one to the service."""
+        if control.is_control(request):
+            return control.respond(request, self._service, local=local)
+        return generate_content.respond(request, self._service.scenario)
+
+    async def admit(self, connection: ServerConnection, upgrade: Upgrade) -> Response | None:
+        """Refuse an upgrade at another path, on Vertex without credentials, or by a fault."""
+        endpoint = endpoint_of(upgrade.path)
         if endpoint is None:
             return connection.respond(http.HTTPStatus.NOT_FOUND, "Not Found\n")
-        credential = credential_of(request.path, request.headers)
-        if refused_upgrade(endpoint, credential, self.scenario.keys):
+        assert isinstance(connection, Socket)
+        response = await self._struck(connection)
+        if response is not None:
+            return response
+        credential = credential_of(upgrade.path, upgrade.headers)
+        if refused_upgrade(endpoint, credential, self._service.scenario.keys):
             return connection.respond(
                 http.HTTPStatus.UNAUTHORIZED,
                 "Request had invalid authentication credentials.\n",
@@ -100,89 +117,74 @@ class _Emulator:
         return None
 
     async def converse(self, websocket: ServerConnection) -> None:
-        """Serve one connection to its end: one task reads, this one writes."""
+        """Serve one connection to its end."""
         request = websocket.request
         endpoint = endpoint_of(request.path) if request else None
         if request is None or endpoint is None:
             return
+        assert isinstance(websocket, Socket)
+        self._newest = number = self._service.next_connection()
         credential = credential_of(request.path, request.headers)
-        session = Session(endpoint, credential, self.scenario, secrets.token_hex(8))
-        link = _Link(websocket, session, binary=endpoint.vertex)
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(link.read)
-            await link.write()
-            tasks.cancel_scope.cancel()
+        session = Session(endpoint, credential, self._service, number)
+        link = Link(websocket, session, self._service, number, binary=endpoint.vertex)
+        with self._noted(websocket):
+            await link.run()
 
+    def let_go(self) -> None:
+        """End the connections that nothing can be said to: the others are told."""
+        for connection in self._open:
+            if connection.silent:
+                connection.transport.abort()
 
-class _Connection(ServerConnection):
-    """A connection that answers a POST itself: the library reads nothing but GET."""
-
-    scenario: Scenario
-    _first = b""
-    _exchange: Exchange | None = None
-    _posts: bool | None = None
-
-    def data_received(self, data: bytes) -> None:
-        """Take the first bytes to see what is spoken here, and then hand everything on."""
-        if self._posts is None:
-            self._first = data = self._first + data
-            if len(data) < len(_POST) and _POST.startswith(data):
-                return
-            self._posts = data.startswith(_POST)
-            if self._posts:
-                self._exchange = Exchange(self.scenario)
-        if self._exchange is None:
-            super().data_received(data)
-        elif answer := self._exchange.receive(data):
-            self.transport.write(answer)
-            self.transport.close()  # a request that never ends is ended by open_timeout
-
-
-class _Link:
-    """A session and its socket."""
-
-    def __init__(self, websocket: ServerConnection, session: Session, *, binary: bool) -> None:
-        self._websocket = websocket
-        self._session = session
-        self._binary = binary
-        self._unsent: deque[ServerMessage | Close] = deque()
-        self._more = anyio.Event()
-        self._room = anyio.Event()
-        self._gone = False
-
-    async def read(self) -> None:
-        """Give every frame to the session until the client goes."""
+    @contextmanager
+    def _noted(self, connection: Socket) -> Iterator[None]:
+        self._open.add(connection)
         try:
-            while True:
-                frame = await self._websocket.recv(decode=False)
-                self._unsent.extend(self._session.receive(frame, anyio.current_time()))
-                self._more.set()
-                while len(self._unsent) > _MOST_UNSENT:
-                    self._room = anyio.Event()
-                    await self._room.wait()  # no deadline: a ping that is not answered ends it
-        except ConnectionClosed:
-            self._gone = True
-            self._more.set()
+            yield
+        finally:
+            self._open.discard(connection)
 
-    async def write(self) -> None:
-        """Send what the session has to send, when it is due, until it or the client ends."""
-        try:
-            while not self._gone:
-                self._unsent.extend(self._session.advance(anyio.current_time()))
-                self._more = anyio.Event()
-                while self._unsent:
-                    out = self._unsent.popleft()
-                    if isinstance(out, Close):
-                        await self._websocket.close(*out)
-                        return
-                    await self._websocket.send(encode(out), text=not self._binary)
-                self._room.set()
-                await self._until_due()
-        except ConnectionClosed:
-            _log.debug("the client went while it was being answered")
+    async def _struck(self, connection: Socket) -> Response | None:
+        """Let faults happen at an upgrade; return the answer if one of them is the answer."""
+        after: list[Fault] = []
+        for fault in self._service.faults.on_upgrade(self._newest + 1):
+            if fault.do in ("refuse", "quota"):
+                self._note(fault)
+                return await _refusal(connection, fault)
+            if fault.when == "after":
+                after.append(fault)
+            else:
+                self._note(fault)
+                await self._before_upgrade(connection, fault)
+        connection.upgrade_faults = after
+        return None
 
-    async def _until_due(self) -> None:
-        deadline = self._session.deadline
-        wait = None if deadline is None else max(0.0, deadline - anyio.current_time())
-        with anyio.move_on_after(wait):
-            await self._more.wait()
+    async def _before_upgrade(self, connection: Socket, fault: Fault) -> None:
+        await anyio.sleep(fault.after_ms / 1000)
+        if fault.do == "forget":
+            self._service.faults.forget()
+        elif fault.do == "abort":
+            connection.reset()
+            await connection.wait_closed()
+        else:
+            connection.silence()
+            with self._noted(connection):
+                with anyio.move_on_after(fault.for_ms / 1000 if fault.for_ms else None):
+                    await connection.wait_closed()  # no deadline but open_timeout
+            connection.speak()
+
+    def _note(self, fault: Fault) -> None:
+        self._service.journal(
+            {"t": anyio.current_time(), "what": "fault", "do": fault.do, "at": "upgrade"}
+        )
+
+
+async def _refusal(connection: Socket, fault: Fault) -> Response:
+    await anyio.sleep(fault.after_ms / 1000)
+    if fault.do == "quota":
+        return connection.respond(http.HTTPStatus.TOO_MANY_REQUESTS, f"{QUOTA}\n")
+    response = connection.respond(http.HTTPStatus.SERVICE_UNAVAILABLE, fault.body)
+    response.status_code = fault.status
+    known = {status.value: status.phrase for status in http.HTTPStatus}
+    response.reason_phrase = known.get(fault.status, "Refused")
+    return response

@@ -6,7 +6,9 @@ import msgspec
 
 from livehandle_emulator.answer import Answer, Echo, Result, Say, reported
 from livehandle_emulator.calls import Calls
+from livehandle_emulator.history import History
 from livehandle_emulator.models import Model
+from livehandle_emulator.progress import Progress
 from livehandle_emulator.reply import Reply, Step, Voice, said, turn_complete
 from livehandle_emulator.usage import Ledger
 from livehandled.gemini.server import ServerContent, ServerMessage, ToolCall, ToolCallCancellation
@@ -15,11 +17,22 @@ from livehandled.gemini.server import ServerContent, ServerMessage, ToolCall, To
 class Speaker:
     """Gives answers as the model of a session would, in the order of wire 4.1."""
 
-    def __init__(self, model: Model, voice: Voice, calls: Calls, ledger: Ledger) -> None:
+    def __init__(
+        self,
+        model: Model,
+        voice: Voice,
+        calls: Calls,
+        ledger: Ledger,
+        history: History,
+        progress: Progress,
+    ) -> None:
         self._model = model
         self._voice = voice
         self._calls = calls
         self._ledger = ledger
+        self._history = history
+        self._progress = progress
+        self._words = ""
         self._reply: Reply | None = None
 
     @property
@@ -33,6 +46,11 @@ class Speaker:
         return self._reply is not None and bool(self._reply.waits_for)
 
     @property
+    def calling(self) -> bool:
+        """Whether the client has been told so, and nothing else is to come before its answer."""
+        return self._reply is not None and self.waits and not self._reply.steps
+
+    @property
     def deadline(self) -> float | None:
         """When the next message is due, None if none is."""
         return self._reply.deadline if self._reply else None
@@ -41,9 +59,12 @@ class Speaker:
         """Return what is due by `now`, oldest first."""
         messages = []
         while self._reply and self._reply.deadline is not None and self._reply.deadline <= now:
-            messages.append(self._sent(self._reply.steps.popleft()))
+            message = self._sent(self._reply.steps.popleft())
             if self._reply.over:
                 self._reply = None
+            messages += [message, *self._progress.sent(message, now)]
+            if message.tool_call is not None:
+                self._calls.sent(message.tool_call.function_calls)
         return messages
 
     def begin(self, answer: Answer, now: float) -> None:
@@ -84,6 +105,8 @@ class Speaker:
             for call in step.message.tool_call.function_calls
         }
         self._calls.forget(unsent | reply.waits_for)
+        self.stop()
+        self._progress.interrupted()
         messages = []
         if cancelled := sorted(reply.waits_for - unsent):
             cancellation = ToolCallCancellation(ids=cancelled)
@@ -91,6 +114,18 @@ class Speaker:
         messages.append(ServerMessage(server_content=ServerContent(interrupted=True)))
         messages.append(self._billed(turn_complete(self._status)))
         return messages
+
+    def silent_turn(self, now: float) -> list[ServerMessage]:
+        """Return the end of a turn in which nothing is said, unless one is under way."""
+        if self._reply is not None:
+            return []
+        message = self._billed(turn_complete(self._status))
+        return [message, *self._progress.sent(message, now)]
+
+    def stop(self) -> None:
+        """Leave in the history what has been said of the turn under way."""
+        words, self._words = self._words, ""
+        self._history.add("model", words, "reply")
 
     def _said(self, segments: Sequence[Say | Echo], start: float) -> list[Step]:
         if not self._model.extended_thinking:
@@ -102,7 +137,11 @@ class Speaker:
     def _sent(self, step: Step) -> ServerMessage:
         self._ledger.say_audio(step.audio_s)
         self._ledger.say_text(step.text)
-        return self._billed(step.message) if step.ends_turn else step.message
+        self._words += step.words
+        if not step.ends_turn:
+            return step.message
+        self.stop()
+        return self._billed(step.message)
 
     def _billed(self, message: ServerMessage) -> ServerMessage:
         return msgspec.structs.replace(message, usage_metadata=self._ledger.close_turn())

@@ -2,7 +2,7 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from math import ceil
 
 import msgspec
@@ -21,11 +21,17 @@ class Ledger:
     Each turn's prompt is the whole context again; the turn's response joins it afterwards.
     """
 
-    def __init__(self, *, vertex: bool) -> None:
+    def __init__(self, *, vertex: bool, tokens: Iterable[tuple[str, float]] = ()) -> None:
+        """`tokens` are what a restored context holds, as `tokens` of another ledger told it."""
         self._vertex = vertex
         self._preamble: dict[str, float] = {}
-        self._context: defaultdict[str, float] = defaultdict(float)
+        self._context: defaultdict[str, float] = defaultdict(float, tokens)
         self._response: defaultdict[str, float] = defaultdict(float)
+
+    @property
+    def tokens(self) -> tuple[tuple[str, float], ...]:
+        """What the context holds, by modality; the turn under way is not part of it."""
+        return tuple(self._context.items())
 
     def instruct(self, instruction: str) -> None:
         """Replace the system instruction."""

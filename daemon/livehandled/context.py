@@ -3,19 +3,29 @@
 from collections.abc import Iterable
 from typing import Protocol
 
+from msgspec import Struct
+
 from livehandle_proto.errors import LiveHandleError
 from livehandled.gemini import frames
 from livehandled.gemini.content import Content
+from livehandled.session.outbox import Message
 
 _MAX_TURNS = 256
 _MAX_BYTES = 16 * 2**20  # of all turns, as they will be written
 
 
 class Put(Protocol):
-    """Queues frames for the model, all or none: where it raises it has not."""
+    """Queues messages for the model, all or none: where it raises it has not."""
 
-    def __call__(self, *frames: bytes) -> None:
-        """Queue the frames."""
+    def __call__(self, *messages: Message) -> None:
+        """Queue the messages."""
+
+
+class SavedContext(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What of the waiting context outlives the daemon."""
+
+    turns: list[Content]
+    prompt_armed: bool
 
 
 class PendingContext:
@@ -57,7 +67,7 @@ class PendingContext:
     def flush(self, put: Put) -> None:
         """Send the turns as one frame that asks for no reply; where `put` raises, they wait on."""
         if self._turns:
-            put(frames.client_content(self._turns, turn_complete=False))
+            put(self._message())
             self._sent_turns()
 
     def prompt(self, put: Put) -> None:
@@ -65,9 +75,9 @@ class PendingContext:
         if not self.prompt_armed:
             self.flush(put)
             return
-        prompt = frames.client_content((), turn_complete=True)
+        prompt = Message(frames.client_content((), turn_complete=True), "text")
         if self._turns:
-            put(frames.client_content(self._turns, turn_complete=False), prompt)
+            put(self._message(), prompt)
             self._sent_turns()
         else:
             put(prompt)
@@ -85,12 +95,29 @@ class PendingContext:
         """Take back what was sent to a session that never was: it waits for the next (Z12)."""
         self._turns[:0] = self._on_trial or ()
         self._on_trial = None
-        self._bytes = len(frames.client_content(self._turns, turn_complete=False))
+        self._bytes = self._size()
+
+    def export(self) -> SavedContext:
+        """Return what waits. What was sent is no longer this class's to save."""
+        return SavedContext(turns=list(self._turns), prompt_armed=self.prompt_armed)
+
+    def restore(self, saved: SavedContext) -> None:
+        """Have wait what waited in an earlier run, which had room for it."""
+        self._turns = list(saved.turns)
+        self._bytes = self._size()
+        self.prompt_armed = saved.prompt_armed
 
     def clear(self) -> None:
         """Forget everything."""
         self._forget_turns()
         self.prompt_armed = False
+
+    def _message(self) -> Message:
+        frame = frames.client_content(self._turns, turn_complete=False)
+        return Message(frame, "context", self.turns)
+
+    def _size(self) -> int:
+        return len(frames.client_content(self._turns, turn_complete=False))
 
     def _sent_turns(self) -> None:
         if self._on_trial is not None:

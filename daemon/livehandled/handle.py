@@ -28,16 +28,18 @@ from livehandled.extraction.extractor import Extraction
 from livehandled.extraction.llm_kind import ModelClient
 from livehandled.gemini.content import Content, text_content
 from livehandled.hub import Hub
+from livehandled.keeper import Keeper
 from livehandled.listening import Events
 from livehandled.session import opener, payload
 from livehandled.session.router import Router
+from livehandled.session.session import Session
 from livehandled.session.sessions import Sessions
-from livehandled.session.supervisor import Session
 from livehandled.session.underlying import UnderlyingSession
 from livehandled.session.voice import Voice, shown
 from livehandled.session.writer import Sent, Writer, not_connected
 from livehandled.signals import Signals
 from livehandled.state import State
+from livehandled.store import Store
 from livehandled.telemetry import Telemetry
 from livehandled.transcript import KEPT_TURNS, Transcript
 from livehandled.voice.reactor import DEFAULT_RULES, Rule, VoiceState
@@ -56,6 +58,7 @@ class LiveHandle:
         hub: Hub,
         environ: Mapping[str, str],
         emulator_url: str = "",
+        store: Store | None = None,
         rules: Sequence[Rule] = DEFAULT_RULES,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -74,11 +77,12 @@ class LiveHandle:
             start=lambda task, run: self._sessions.start(task, run),
             ask_model=self._models,
         )
+        signals = Signals(self._state, clock)
         self._router = Router(
             hub,
             self._telemetry,
             transcript=self._transcript,
-            signals=Signals(self._state, clock),
+            signals=signals,
             extraction=self._extraction,
             clock=clock,
         )
@@ -89,11 +93,26 @@ class LiveHandle:
             router=self._router,
             extraction=self._extraction,
             rules=rules,
+            transcript=self._transcript,
             clock=clock,
+            now_ms=hub.now_ms,
             look=self._alarm.look,
         )
         self._writer = Writer(self._sessions, self._router, self._context)
         self._session = UnderlyingSession(self._sessions, self._router)
+        self._keeper: Keeper | None = None
+        if store is not None:
+            self._keeper = Keeper(
+                store,
+                sessions=self._sessions,
+                state=self._state,
+                signals=signals,
+                transcript=self._transcript,
+                telemetry=self._telemetry,
+                context=self._context,
+                hub=hub,
+                tell=self._router.tell,
+            )
         self._report_at: float | None = None
 
     @classmethod
@@ -124,8 +143,12 @@ class LiveHandle:
         self._sessions.tasks = tasks
         tasks.start_soon(self._alarm.run)
         self._set_report(self._clock())
-        if opens:
-            self._sessions.open(base)
+        goes_on = False
+        if self._keeper is not None:
+            goes_on = self._keeper.take_up(base)
+            tasks.start_soon(self._keeper.run)
+        if opens and not goes_on:
+            self._sessions.open(base, patient=True)
         return self
 
     async def __aexit__(
@@ -169,6 +192,8 @@ class LiveHandle:
             await session.done()
         self._extraction.close()
         await self._models.aclose()
+        if self._keeper is not None:
+            self._keeper.close()
 
     # The session.
 
@@ -304,6 +329,7 @@ class LiveHandle:
             raise not_connected()
         self._context.extend(contents)
         self._context.prompt_armed |= prompt
+        self._sessions.on_send()  # it must not be lost either
         return Sent()  # nothing is to be waited for
 
     def pending_context(self) -> PendingContext:
@@ -429,15 +455,16 @@ class LiveHandle:
 
     def _deadline(self) -> float | None:
         session, voice = self._sessions.current, self._sessions.voice
-        deadline = None
+        waits = [self._report_at]
         if session is not None and session.open and voice is not None:
-            deadline = voice.deadline
-        return min((at for at in (deadline, self._report_at) if at is not None), default=None)
+            waits += [voice.deadline, session.deadline]
+        return min((at for at in waits if at is not None), default=None)
 
     def _due(self, now: float) -> None:
         session, voice = self._sessions.current, self._sessions.voice
         if session is not None and session.open and voice is not None:
             voice.due(now)
+            session.due(now)
         if self._report_at is not None and now >= self._report_at:
             self._hub.publish("live.telemetry", t.Telemetry(telemetry=self.telemetry()))
             self._set_report(now)

@@ -41,6 +41,15 @@ class Journal:
         self._ring: deque[Entry] = deque()
         self._bytes = 0
 
+    def go_on(self, cursor: int) -> None:
+        """Go on after the journal of an earlier run, while this one is empty.
+
+        That run may have told of more than it saved, and one number must not stand for two
+        mutations. So numbers go on from the microseconds since 1970: no journal gets there by
+        counting, and the next run will begin further on. To each earlier cursor there is a gap.
+        """
+        self.sequence = max(cursor + 1, self._now_ms() * 1000)
+
     def record(
         self, key: str, old: bytes | None, new: bytes | None, origin: Origin, *, delta: bool
     ) -> Entry:

@@ -3,7 +3,9 @@
 from bisect import bisect_left
 from collections import deque
 from itertools import zip_longest
-from typing import Literal
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
 
 EndOfSpeech = Literal["server_vad", "client_vad", "activity_end"]
 """Who says that the user stopped speaking (Z13)."""
@@ -21,6 +23,21 @@ RECENT = 256
 """Percentiles are those of this many samples, the latest (H2)."""
 
 
+_BUCKETS = len(BOUNDS_MS) + 1
+
+
+class SavedLatency(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What of a `Latency` outlives the daemon: all of it. Its sums and samples are in ms."""
+
+    count: int
+    last_ms: int
+    min_ms: int
+    max_ms: int
+    total_ms: int
+    recent: Annotated[list[int], Meta(max_length=RECENT)]
+    buckets: Annotated[list[int], Meta(min_length=_BUCKETS, max_length=_BUCKETS)]
+
+
 class Latency:
     """Response latencies in whole milliseconds: all of them, and the recent ones (H6 to H9)."""
 
@@ -31,7 +48,7 @@ class Latency:
         self.max_ms = 0
         self._total_ms = 0
         self._recent: deque[int] = deque(maxlen=RECENT)
-        self._buckets = [0] * (len(BOUNDS_MS) + 1)
+        self._buckets = [0] * _BUCKETS
 
     @property
     def mean_ms(self) -> int:
@@ -47,6 +64,28 @@ class Latency:
         self._total_ms += ms
         self._recent.append(ms)
         self._buckets[bisect_left(BOUNDS_MS, ms)] += 1
+
+    def export(self) -> SavedLatency:
+        """Return what is to be saved."""
+        return SavedLatency(
+            count=self.count,
+            last_ms=self.last_ms,
+            min_ms=self.min_ms,
+            max_ms=self.max_ms,
+            total_ms=self._total_ms,
+            recent=list(self._recent),
+            buckets=list(self._buckets),
+        )
+
+    def restore(self, saved: SavedLatency) -> None:
+        """Go on from what an earlier run exported."""
+        self.count = saved.count
+        self.last_ms = saved.last_ms
+        self.min_ms = saved.min_ms
+        self.max_ms = saved.max_ms
+        self._total_ms = saved.total_ms
+        self._recent = deque(saved.recent, maxlen=RECENT)
+        self._buckets = list(saved.buckets)
 
     def snapshot(self) -> dict[str, object]:
         """Return all figures by name; without a sample each is 0."""

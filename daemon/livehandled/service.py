@@ -7,6 +7,7 @@ import socket
 import time
 from collections.abc import AsyncIterator, MutableMapping
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,12 +17,13 @@ from anyio.abc import TaskGroup
 from livehandle_proto.topics import Stopping
 from livehandled.config.loader import Loaded
 from livehandled.control import listener
-from livehandled.control.calls import Calls, Surroundings
+from livehandled.control.calls import Calls, EmulatorFaults, Surroundings
 from livehandled.control.dispatch import Dispatcher
 from livehandled.control.lock import InstanceLock
 from livehandled.control.server import ControlServer
 from livehandled.handle import LiveHandle
 from livehandled.hub import Hub
+from livehandled.store import Store, snapshot_path
 
 _log = logging.getLogger(__name__)
 
@@ -72,15 +74,23 @@ async def run(service: Service) -> None:
 
 
 async def _hold(service: Service, bound: socket.socket) -> None:
-    async with _emulator(service.loaded) as emulator_url:
-        await _serve(service, bound, emulator_url)
+    async with _emulator(service.loaded) as (emulator_url, faults):
+        await _serve(service, bound, emulator_url, faults)
 
 
-async def _serve(service: Service, bound: socket.socket, emulator_url: str) -> None:
+async def _serve(
+    service: Service, bound: socket.socket, emulator_url: str, faults: EmulatorFaults | None
+) -> None:
     config = service.loaded.config
     stop = _Stop()
     hub = Hub(ring_events=config.limits.ring_events, wall_ms=_wall_ms)
-    handle = LiveHandle(service.loaded, hub=hub, environ=service.environ, emulator_url=emulator_url)
+    handle = LiveHandle(
+        service.loaded,
+        hub=hub,
+        environ=service.environ,
+        emulator_url=emulator_url,
+        store=_store(service),
+    )
     around = Surroundings(
         socket=os.fsencode(service.socket_path).decode(errors="backslashreplace"),
         limits=config.limits,
@@ -88,6 +98,7 @@ async def _serve(service: Service, bound: socket.socket, emulator_url: str) -> N
         clock=time.monotonic,
         clients=lambda: [peer.queue() for peer in server.peers],
         shut_down=lambda: stop.wish("shutdown"),
+        faults=faults,
     )
     calls = Calls(handle, hub, around)
     server = ControlServer(
@@ -110,6 +121,13 @@ async def _serve(service: Service, bound: socket.socket, emulator_url: str) -> N
         tasks.cancel_scope.cancel()
 
 
+def _store(service: Service) -> Store | None:
+    """Return where the session is kept for the next start, None where it is not."""
+    if not service.loaded.config.resumption.store:
+        return None
+    return Store(snapshot_path(service.socket_path, service.environ))
+
+
 @asynccontextmanager
 async def _serving(server: ControlServer, tasks: TaskGroup) -> AsyncIterator[None]:
     """Serve clients; at the end, let them go when the session has ended and said so."""
@@ -127,16 +145,18 @@ async def _serving(server: ControlServer, tasks: TaskGroup) -> AsyncIterator[Non
 
 
 @asynccontextmanager
-async def _emulator(loaded: Loaded) -> AsyncIterator[str]:
+async def _emulator(loaded: Loaded) -> AsyncIterator[tuple[str, EmulatorFaults | None]]:
     """Run the emulator on a loopback port, where the configuration asks for it."""
     if loaded.config.session.backend != "emulator":
-        yield ""
+        yield "", None
         return
     from livehandle_emulator.server import serve  # not needed beside a real service
+    from livehandle_emulator.service import Service as Emulated
 
+    emulated = Emulated()
     async with anyio.create_task_group() as tasks:
-        port = await tasks.start(serve)
-        yield f"ws://127.0.0.1:{port}"
+        port = await tasks.start(partial(serve, service=emulated))
+        yield f"ws://127.0.0.1:{port}", emulated.faults
         tasks.cancel_scope.cancel()
 
 

@@ -14,6 +14,23 @@ _MAX_CHARS = 10_000
 """Of the texts kept here, which the service could make any length."""
 
 _LASTING = ("app:", "user:")
+PASSING = frozenset(
+    f"session:{name}"
+    for name in (
+        "phase",
+        "is_user_speaking",
+        "is_model_speaking",
+        "disconnected",
+        "go_away_received",
+        "go_away_time_left_ms",
+        "resumable",
+        "last_consumed_client_index",
+        "connected_at_ms",
+        "session_type",
+    )
+)
+"""Keys that tell of a moment, and mean nothing to another daemon."""
+
 _SOUNDS = frozenset({"audio_data", "text_delta", "input_transcription", "output_transcription"})
 _TOKEN_COUNTS = (
     "total_token_count",
@@ -45,6 +62,7 @@ class Signals:
         self._state = state
         self._clock = clock
         self._had_one = False
+        self._counts_go_on = False
         self._connected_at: float | None = None
         self._ended_at: float | None = None
         self._sound_until = 0.0
@@ -61,15 +79,21 @@ class Signals:
         state.provide("session:remaining_budget_ms", self._remaining_budget_ms)
         state.provide("session:silence_ms", self._silence_ms)
 
-    def opened(self) -> None:
-        """Begin a new session: of what the last one left, `app:` and `user:` keys outlive it.
+    def opened(self, *, new: bool = True) -> None:
+        """Begin a session: of what the last one left, `app:` and `user:` keys outlive it.
 
-        What was written before the first session is for that one.
+        What was written before the first session is for that one. One that is not `new` is an
+        earlier daemon's, and its counts go on.
         """
         self._connected_at = self._ended_at = None
         self._user_speaking = self._video = False
-        if self._had_one:
+        self._counts_go_on = not new
+        if self._had_one and new:
             self._state.forget(but=_LASTING)
+        self._had_one = True
+
+    def restored(self) -> None:
+        """Note that the state is as a session of an earlier daemon's left it."""
         self._had_one = True
 
     def hear(self, name: str, data: Value, now: float) -> None:
@@ -100,8 +124,9 @@ class Signals:
         self._connected_at = now
         self._sound_until = now
         self._put("connected_at_ms", 0)
-        self._put("interrupt_count", 0)
-        self._put("error_count", 0)
+        if not self._counts_go_on:
+            self._put("interrupt_count", 0)
+            self._put("error_count", 0)
         self._put("is_user_speaking", self._user_speaking)  # some begin before it is set up
         self._put("is_model_speaking", False)
         self._put("go_away_received", False)

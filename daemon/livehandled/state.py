@@ -8,10 +8,10 @@ it. Copying by msgspec takes a seventh of the time of `copy.deepcopy` (measured,
 60 kB), and a scalar 0.1 us each way.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
 import msgspec
-from msgspec import UNSET
+from msgspec import UNSET, Raw
 
 from livehandle_proto.errors import LiveHandleError
 from livehandle_proto.states import Mutation, Origin, StateChange
@@ -38,6 +38,13 @@ class Evidence(Value, frozen=True, kw_only=True, omit_defaults=False):
     last_sequence: int | None
     """The key's last mutation, while the journal still has it."""
     last_origin: Origin | None
+
+
+class SavedState(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What of the state outlives the daemon: the cursor, and the values as JSON text, by key."""
+
+    cursor: int
+    values: dict[str, Raw]
 
 
 class State(Entries):
@@ -134,6 +141,25 @@ class State(Entries):
         for key, new in changes.items():
             if new is not None or key in self._values:
                 self._apply(key, new, "commit")
+
+    def export(self, *, without: Collection[str] = ()) -> SavedState:
+        """Return what is to be saved: all keys but the live ones and these."""
+        values = {
+            key: Raw(text)
+            for key, text in self._values.items()
+            if key not in without and key not in self._live
+        }
+        return SavedState(cursor=self.cursor, values=values)
+
+    def restore(self, saved: SavedState) -> None:
+        """Take over what an earlier run saved, before anybody listens: there is no mutation of it.
+
+        The cursor goes on from further ahead, and mutations from before are not kept: whoever
+        asks for them is told of a gap.
+        """
+        self._values = {key: bytes(raw) for key, raw in saved.values.items()}
+        self._bytes = sum(_size(key, text) for key, text in self._values.items())
+        self.journal.go_on(saved.cursor)
 
     def text(self, key: str) -> bytes | None:
         """Return the JSON text under exactly this key."""

@@ -3,12 +3,40 @@
 from collections.abc import Mapping
 from typing import Literal
 
+from msgspec import Struct
+
 from livehandle_proto.topics import TurnMetrics, Usage
-from livehandled.latency import EndOfSpeech, Latency, ResponseTimer, Source
+from livehandled.latency import EndOfSpeech, Latency, ResponseTimer, SavedLatency, Source
+
+
+class SavedTelemetry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What of the telemetry outlives the daemon. Names are those of `Telemetry.snapshot`."""
+
+    audio_chunks_in: int
+    audio_bytes_in: int
+    audio_chunks_out: int
+    audio_chars_out: int
+    """Of base64."""
+    text_turns_in: int
+    video_frames_in: int
+    media_frames_dropped: int
+    tool_calls: int
+    interruptions: int
+    turn_count: int
+    turns_ms: int
+    """How long the turns took that `turns_timed` counts."""
+    turns_timed: int
+    errors: int
+    usage: Usage
+    tokens_by_modality: dict[str, dict[str, int]]
+    response_latency: SavedLatency
+    response_latency_by_source: dict[Source, SavedLatency]
 
 
 class Telemetry:
-    """Counts since the daemon started. Names are those of the Rust runtime (H1).
+    """Counts since the daemon started, or since the run whose totals it goes on from.
+
+    Names are those of the Rust runtime (H1). Uptime and throughput are this daemon's alone.
 
     There, `out` is what the model says and the user hears; `in` is the microphone.
     Every `now` is monotonic seconds.
@@ -20,6 +48,8 @@ class Telemetry:
         self.audio_bytes_in = 0
         self.audio_chunks_out = 0
         self._audio_chars_out = 0
+        self._audio_chars_before = 0
+        self._dropped_before = 0
         self.text_turns_in = 0
         self.video_frames_in = 0
         self.tool_calls = 0
@@ -122,11 +152,56 @@ class Telemetry:
         """Return the response latency as one line for people (H3, H6)."""
         return self._latency.display()
 
+    def export(self, *, media_dropped: int) -> SavedTelemetry:
+        """Return the totals to be saved. A turn or a wait that goes on is not among them."""
+        return SavedTelemetry(
+            audio_chunks_in=self.audio_chunks_in,
+            audio_bytes_in=self.audio_bytes_in,
+            audio_chunks_out=self.audio_chunks_out,
+            audio_chars_out=self._audio_chars_out,
+            text_turns_in=self.text_turns_in,
+            video_frames_in=self.video_frames_in,
+            media_frames_dropped=self._dropped_before + media_dropped,
+            tool_calls=self.tool_calls,
+            interruptions=self.interruptions,
+            turn_count=self.turn_count,
+            turns_ms=self._turn_ms,
+            turns_timed=self._turns_timed,
+            errors=self.errors,
+            usage=self._usage,
+            tokens_by_modality={name: dict(tokens) for name, tokens in self._tokens.items()},
+            response_latency=self._latency.export(),
+            response_latency_by_source={
+                source: figures.export() for source, figures in self._by_source.items()
+            },
+        )
+
+    def restore(self, saved: SavedTelemetry) -> None:
+        """Go on from the totals of an earlier run, before anything is counted."""
+        self.audio_chunks_in = saved.audio_chunks_in
+        self.audio_bytes_in = saved.audio_bytes_in
+        self.audio_chunks_out = saved.audio_chunks_out
+        self._audio_chars_out = self._audio_chars_before = saved.audio_chars_out
+        self.text_turns_in = saved.text_turns_in
+        self.video_frames_in = saved.video_frames_in
+        self._dropped_before = saved.media_frames_dropped
+        self.tool_calls = saved.tool_calls
+        self.interruptions = saved.interruptions
+        self.turn_count = saved.turn_count
+        self._turn_ms = saved.turns_ms
+        self._turns_timed = saved.turns_timed
+        self.errors = saved.errors
+        self._usage = saved.usage
+        self._tokens = {name: dict(tokens) for name, tokens in saved.tokens_by_modality.items()}
+        self._latency.restore(saved.response_latency)
+        for source, figures in saved.response_latency_by_source.items():
+            self._by_source.setdefault(source, Latency()).restore(figures)
+
     def snapshot(self, now: float, *, media_dropped: int) -> dict[str, object]:
         """Return every counter by name."""
         uptime = max(now - self._started, 0.0)
         bytes_out = self._audio_chars_out * 3 // 4
-        kilobits = bytes_out * 8 / 1000
+        kilobits = (self._audio_chars_out - self._audio_chars_before) * 6 / 1000
         return {
             "uptime_secs": int(uptime),
             "audio_chunks_in": self.audio_chunks_in,
@@ -136,7 +211,7 @@ class Telemetry:
             "audio_throughput_kbps": round(kilobits / uptime, 1) if uptime else 0.0,
             "text_turns_in": self.text_turns_in,
             "video_frames_in": self.video_frames_in,
-            "media_frames_dropped": media_dropped,
+            "media_frames_dropped": self._dropped_before + media_dropped,
             "tool_calls": self.tool_calls,
             "interruptions": self.interruptions,
             "turn_count": self.turn_count,

@@ -11,6 +11,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from json import JSONEncoder
 
+from msgspec import Struct
+from msgspec.structs import replace
+
 from livehandle_proto.transcripts import ToolUse, TranscriptTurn
 from livehandled.voice.playback import cut_to_words
 
@@ -57,6 +60,19 @@ class _OpenTurn:
     heard_chars: int | None = None
 
 
+class SavedTranscript(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What of the transcript outlives the daemon."""
+
+    turns: list[TranscriptTurn]
+    """Finished, or interrupted by the end of the daemon; oldest first."""
+    number: int
+    """Of the next turn."""
+    user: str
+    """The user's words that no reply has begun to answer: they open the next turn."""
+    tools: list[ToolUse]
+    """Those whose results the model has not taken up: they are of the next turn too."""
+
+
 class Transcript:
     """The latest finished turns, 50 unless told otherwise, and the open one (N2)."""
 
@@ -68,17 +84,7 @@ class Transcript:
     @property
     def current(self) -> TranscriptTurn | None:
         """The open turn; None as long as nothing was said or done in it."""
-        turn = self._open
-        user, model = turn.user.until(None), turn.model.until(turn.heard_chars)
-        if not (user.strip() or model.strip() or turn.tools):
-            return None
-        return TranscriptTurn(
-            turn_number=self._number,
-            user=user,
-            model=model,
-            tool_calls=list(turn.tools),
-            interrupted=turn.interrupted,
-        )
+        return self._as_turn(self._open.tools)
 
     def user_said(self, text: str, *, typed: bool = False) -> None:
         """Append words of the user: input transcription, or a typed turn that was sent (B1).
@@ -128,6 +134,23 @@ class Transcript:
             least = heard_chars if turn.heard_chars is None else min(turn.heard_chars, heard_chars)
             turn.heard_chars = least
 
+    @property
+    def number(self) -> int:
+        """The number of the open turn, or of the next."""
+        return self._number
+
+    def take_back_tools(self, count: int) -> list[ToolUse]:
+        """Take out the latest tools, and return them: their results have not arrived."""
+        finished, kept, taken = self._split(count)
+        self._finished.clear()
+        self._finished.extend(finished)
+        self._open.tools = deque(kept, _MAX_TOOLS)
+        return taken
+
+    def give_back_tools(self, tools: Iterable[ToolUse]) -> None:
+        """Put tools into the open turn, in which their results are told again."""
+        self._open.tools.extend(tools)
+
     def end_turn(self) -> TranscriptTurn | None:
         """Finish the open turn and return it; None, and no number used, if it is empty (N1).
 
@@ -149,16 +172,72 @@ class Transcript:
         current = self.current
         return [*self.window(n), *([] if current is None else [current])]
 
+    def export(self, *, untold_tools: int = 0) -> SavedTranscript:
+        """Return the transcript as it is to be after a restart.
+
+        A reply that goes on is cut off by that: its turn is among the finished, interrupted.
+        Words that wait for their reply stay open, for it is still to come, and so do so many of
+        the latest tools: their results are told again.
+        """
+        turns, kept, tools = self._split(untold_tools)
+        number, user = self._number, self._open.user
+        if not self._open.model_began:
+            tools = [*kept, *tools]
+        else:
+            user = self._open.next_user
+            if (turn := self._as_turn(kept)) is not None:
+                turns.append(replace(turn, interrupted=True))
+                number += 1
+        return SavedTranscript(turns=turns, number=number, user=user.until(None), tools=tools)
+
+    def restore(self, saved: SavedTranscript) -> None:
+        """Go on from what an earlier run exported."""
+        self.clear()
+        self._finished.extend(saved.turns)
+        self._number = saved.number
+        self._open.user.add(saved.user)
+        self._open.tools.extend(saved.tools)
+
     def clear(self) -> None:
         """Forget every turn, and count from 0 again."""
         self._finished.clear()
         self._number = 0
         self._open = _OpenTurn()
 
+    def _split(self, count: int) -> tuple[list[TranscriptTurn], list[ToolUse], list[ToolUse]]:
+        """Return the finished turns and the open one's tools, the latest `count` apart."""
+        kept, taken = _parted(list(self._open.tools), count)
+        finished = list(self._finished)
+        for i in reversed(range(len(finished))):
+            if len(taken) == count:
+                break
+            rest, more = _parted(finished[i].tool_calls, count - len(taken))
+            finished[i] = replace(finished[i], tool_calls=rest)
+            taken = more + taken
+        return finished, kept, taken
+
+    def _as_turn(self, tools: Iterable[ToolUse]) -> TranscriptTurn | None:
+        turn, tools = self._open, list(tools)
+        user, model = turn.user.until(None), turn.model.until(turn.heard_chars)
+        if not (user.strip() or model.strip() or tools):
+            return None
+        return TranscriptTurn(
+            turn_number=self._number,
+            user=user,
+            model=model,
+            tool_calls=tools,
+            interrupted=turn.interrupted,
+        )
+
     @staticmethod
     def format(turns: Iterable[TranscriptTurn]) -> str:
         """Return turns as text for a reader or a model, with a blank line between turns (N6)."""
         return "\n\n".join("\n".join(_lines(turn)) for turn in turns)
+
+
+def _parted(tools: list[ToolUse], count: int) -> tuple[list[ToolUse], list[ToolUse]]:
+    at = max(0, len(tools) - count)
+    return tools[:at], tools[at:]
 
 
 def _lines(turn: TranscriptTurn) -> list[str]:

@@ -71,6 +71,7 @@ ERRORS: Mapping[str, ErrorKind] = {
     "wire.too_long": ErrorKind(1910, False, "The line is longer than the daemon reads."),
     "wire.result_too_large": ErrorKind(1911, False, "The result needs a longer line."),
     "wire.too_many_pending": ErrorKind(1912, True, "Too many calls of one connection wait."),
+    "daemon.snapshot": ErrorKind(1907, False, "What is kept for a restart cannot be used."),
     "config.invalid": ErrorKind(1920, False, "A configuration value cannot be used."),
     "client.usage": ErrorKind(1930, False, "The command line cannot be carried out."),
 }

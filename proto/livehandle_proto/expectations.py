@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 _EXPECTED = re.compile(
     r"(?P<kinds>\w+(?: \| \w+)*)(?: of length)?"
-    r"(?: (?P<limit>[<>]=) (?P<number>-?[0-9.]+)| matching regex (?P<pattern>'.*'))?",
+    r"(?: (?P<limit>[<>]=?) (?P<number>-?[0-9.]+)| matching regex (?P<pattern>'.*'))?",
     re.DOTALL,
 )
 _KINDS = {
@@ -17,7 +17,7 @@ _KINDS = {
     "object": "an object",
 }
 _UNITS = {"str": "character", "array": "entry", "object": "entry"}
-_LIMITS = {">=": "at least", "<=": "at most"}
+_LIMITS = {">=": "at least", "<=": "at most", ">": "more than", "<": "less than"}
 
 
 def expected_in_words(expected: str, patterns: Mapping[str, str]) -> str:

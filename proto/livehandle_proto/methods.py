@@ -9,6 +9,7 @@ from typing import Annotated, Literal, NamedTuple
 from msgspec import Meta, Struct
 
 from livehandle_proto.extractors import ExtractorInfo, ExtractorSpec, Respond
+from livehandle_proto.faults import Fault, FaultList, FaultsAsked
 from livehandle_proto.states import MutationsSince, StateKeys, StateValue
 from livehandle_proto.transcripts import Transcript
 from livehandle_proto.values import (
@@ -330,6 +331,8 @@ METHODS: Mapping[str, Method] = {
     "daemon.ping": Method(NoParams, None, "Answers null."),
     "daemon.status": Method(NoParams, Status, "The daemon at a glance."),
     "daemon.shutdown": Method(NoParams, None, "Stop the daemon, answering what is pending."),
+    "daemon.fault": Method(Fault, None, "Let something go wrong in the built-in emulator."),
+    "daemon.faults": Method(FaultsAsked, FaultList, "The faults that wait, or end them all."),
     "connect": Method(Connect, Session, "Open a session; answers when it is set up."),
     "disconnect": Method(NoParams, None, "End the session; null when there is none."),
     "done": Method(Done, Ended, "Answers when the session has ended."),

@@ -140,13 +140,25 @@ class Reconnecting(Value, frozen=True, kw_only=True):
     cause: str
 
 
-class Resumed(Value, frozen=True, kw_only=True):
+class Resumed(Value, frozen=True, kw_only=True, omit_defaults=False):
     """The session goes on: by the service's handle, from our transcript, or anew."""
 
     restored: Literal["handle", "reseeded", "fresh"]
+    reason: str | None
+    """Why not by a handle; None where it is."""
     gap_ms: int
+    """Milliseconds without a connection."""
     lost: int
     """Frames of audio and video that were dropped in the gap."""
+
+
+class AudioHeld(Value, frozen=True, kw_only=True):
+    """Whether audio is held back while the model waits for a call, and how much of it was."""
+
+    policy: Literal["pass", "drop", "buffer"]
+    held: bool
+    frames: int
+    """Frames that were held back: of a `drop` they are lost."""
 
 
 class ToolRun(Value, frozen=True, kw_only=True):
@@ -242,7 +254,7 @@ class Stopping(Value, frozen=True, kw_only=True):
     reason: str
 
 
-# Reconnecting, tools in client processes and roles have no cause in the daemon yet: a client that
+# Tools in client processes and roles have no cause in the daemon yet: a client that
 # subscribes to their topics now is right when they come.
 TOPICS: Mapping[str, Topic] = {
     "session.connected": Topic("log", SessionStarted, "The session is set up."),
@@ -262,6 +274,7 @@ TOPICS: Mapping[str, Topic] = {
     "session.go_away": Topic("log", GoAway, "The service will close the connection."),
     "session.reconnecting": Topic("log", Reconnecting, "The connection is opened again."),
     "session.resumed": Topic("log", Resumed, "The session goes on."),
+    "session.audio_held": Topic("log", AudioHeld, "Audio is held back during a call."),
     "session.disconnected": Topic("log", Ended, "The session has ended."),
     "session.error": Topic("log", ErrorObject, "Something failed; the session may go on."),
     "session.resume_update": Topic("log", ResumeUpdate, "Whether the session is resumable."),

@@ -94,9 +94,17 @@ class Close(Value, frozen=True, kw_only=True):
     reason: str | None = None
 
 
+ConnectionState = Literal[
+    "connecting", "handshaking", "ready", "draining", "reconnecting", "failed"
+]
+"""Of the session's connection: `draining` is ready and about to be given up for another,
+`reconnecting` between two, `failed` after the last."""
+
+
 class Connection(Value, frozen=True, kw_only=True):
     """The connection in use. `generation` counts connections of the session, from 1."""
 
+    state: ConnectionState
     generation: int
     url: str
     """Without query: never a key."""
@@ -114,6 +122,7 @@ class Session(Value, frozen=True, kw_only=True, omit_defaults=False):
     connection: Connection | None
     resumable: bool
     reconnects: int
+    """How often the session went on with another connection."""
     current_turn: int | None
     """The open turn's number, from 0; None between turns."""
     turns: int
@@ -125,8 +134,8 @@ class Ended(Value, frozen=True, kw_only=True):
     """Why a session ended."""
 
     reason: Literal["disconnected", "closed", "failed", "stopped"]
-    """`disconnected` by a client, `closed` by the service, `failed` to open, or `stopped` with
-    the daemon."""
+    """`disconnected` by a client, `closed` by the service for good, `failed` to open, or `stopped`
+    with the daemon."""
     code: int | None = None
     """The WebSocket close code, where there was one."""
     message: str | None = None

@@ -47,6 +47,10 @@ def options(line: str) -> argparse.Namespace:
         ("call daemon.ping", {"method": "daemon.ping", "params": []}),
         ("call send-text text=Hi", {"method": "send-text", "params": ["text=Hi"]}),
         ("demo --output a.wav", {"output": "a.wav"}),
+        ("fault abort", {"do": "abort", "values": [], "at": None}),
+        ("fault close 1011 gone --at tool_call", {"values": ["1011", "gone"], "at": "tool_call"}),
+        ("fault --time-left-ms 5000 go-away", {"do": "go-away", "time_left_ms": "5000"}),
+        ("faults --clear", {"clear": True}),
     ],
 )
 def test_a_line_is_options(line: str, expected: dict[str, object]) -> None:
@@ -78,6 +82,9 @@ def test_a_line_is_options(line: str, expected: dict[str, object]) -> None:
         ("send-audio a --speed fast", "'fast' is not a number from 0 to 1000"),
         ("send-audio a --speed -1", "--speed"),
         ("send-audio a --tail nan", "'nan' is not a length of time in seconds"),
+        ("fault", "WHAT"),
+        ("fault close --cod 1", "There is no option --cod here: did you mean --code?"),
+        ("fault --code", "expected one argument"),
         ("done --timeout=-1", "'-1' is not a length of time in seconds"),
     ],
 )
@@ -120,7 +127,7 @@ def test_every_option_with_a_value_is_known_as_such(capsys: pytest.CaptureFixtur
     for line in ("--help", *(f"{name} --help" for name in COMMANDS)):
         with pytest.raises(SystemExit):
             options(line)
-    assert set(re.findall(r"(--[a-z]+) [A-Z]", capsys.readouterr().out)) == WITH_VALUE
+    assert set(re.findall(r"(--[a-z-]+) [A-Z]", capsys.readouterr().out)) == WITH_VALUE
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
 
 from support.emulator import serving
 from support.live_session import Json, kinds, text_of
@@ -37,14 +38,16 @@ TURN = json.dumps(
 )
 RECORDED = recordings()
 SETUPS = [record for record in RECORDED if "setup" in json.loads(record[3])]
+RESUMING = [record for record in SETUPS if '"handle"' in record[3]]
+FRESH = [record for record in SETUPS if record not in RESUMING]
 OTHERS = [record for record in RECORDED if "setup" not in json.loads(record[3])]
 
 
 def test_the_recordings_are_all_there() -> None:
-    assert (len(SETUPS), len(OTHERS)) == (8, 28)
+    assert (len(FRESH), len(RESUMING), len(OTHERS)) == (6, 2, 28)
 
 
-@pytest.mark.parametrize("record", SETUPS, ids=lambda record: record[0])
+@pytest.mark.parametrize("record", FRESH, ids=lambda record: record[0])
 async def test_a_recorded_setup_is_completed(record: tuple[str, str, dict[str, str], str]) -> None:
     _, path, headers, frame = record
     async with serving() as port:
@@ -54,6 +57,22 @@ async def test_a_recorded_setup_is_completed(record: tuple[str, str, dict[str, s
             assert kinds([json.loads(await websocket.recv())]) == ["setupComplete"]
             await websocket.send(TURN)
             assert kinds(await one_turn(websocket))[-1] == "turnComplete"
+
+
+@pytest.mark.parametrize("record", RESUMING, ids=lambda record: record[0])
+async def test_a_recorded_handle_is_looked_up_and_nothing_else_is_wrong(
+    record: tuple[str, str, dict[str, str], str],
+) -> None:
+    _, path, headers, frame = record
+    async with serving() as port:
+        url = f"ws://127.0.0.1:{port}{path}"
+        async with connect(url, additional_headers=headers, proxy=None) as websocket:
+            await websocket.send(frame)
+            with pytest.raises(ConnectionClosed) as closed:
+                await websocket.recv()
+    assert closed.value.rcvd is not None
+    assert closed.value.rcvd.code == 1008
+    assert closed.value.rcvd.reason == "BidiGenerateContent session not found"
 
 
 @pytest.mark.parametrize("record", OTHERS, ids=lambda record: record[0])

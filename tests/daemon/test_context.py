@@ -3,28 +3,35 @@
 import json
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from livehandle_proto.errors import LiveHandleError
 from livehandled import context as module
-from livehandled.context import PendingContext
+from livehandled.context import PendingContext, SavedContext
 from livehandled.gemini import frames
 from livehandled.gemini.content import Content, FunctionCall, Part, text_content
+from livehandled.gemini.models import traits_of
+from livehandled.session.outbox import Message
 
 
 class Wire:
     """What has been sent; it refuses where `full`."""
 
     def __init__(self) -> None:
-        self.frames: list[bytes] = []
+        self.messages: list[Message] = []
         self.full = False
 
-    def put(self, *frames: bytes) -> None:
+    def put(self, *messages: Message) -> None:
         if self.full:
             raise LiveHandleError("session.queue_full", "Full.")
-        self.frames += frames
+        self.messages += messages
+
+    @property
+    def frames(self) -> list[bytes]:
+        return [message.frame for message in self.messages]
 
     @property
     def contents(self) -> list[Any]:
@@ -81,20 +88,23 @@ def test_e1_an_armed_prompt_alone_waits_too_and_is_sent_once(
 
 
 @pytest.mark.parametrize(
-    "frame",
-    [frames.audio("AQI="), frames.text_turn("hi"), frames.video("/9j/")],
+    "message",
+    [
+        Message(frames.audio("AQI="), "media"),
+        Message(frames.text_turn("hi", traits_of("m", "gemini")), "text"),
+        Message(frames.video("/9j/"), "media"),
+    ],
     ids=["audio", "text", "video"],
 )
 def test_e2_two_turns_go_as_one_frame_before_what_the_user_sends(
-    context: PendingContext, wire: Wire, frame: bytes
+    context: PendingContext, wire: Wire, message: Message
 ) -> None:
     context.extend([turn("a"), turn("b")])
     context.flush(wire.put)
-    wire.put(frame)
-    assert wire.frames == [
-        frames.client_content([turn("a"), turn("b")], turn_complete=False),
-        frame,
-    ]
+    wire.put(message)
+    turns = (turn("a"), turn("b"))
+    frame = frames.client_content(turns, turn_complete=False)
+    assert wire.messages == [Message(frame, "context", turns), message]
     assert context.turns == ()
 
 
@@ -120,6 +130,7 @@ def test_d1_the_context_goes_then_the_prompt(context: PendingContext, wire: Wire
     context.prompt_armed = True
     context.prompt(wire.put)
     assert wire.contents == [sent("a"), sent(complete=True)]
+    assert [message.kind for message in wire.messages] == ["context", "text"]
     assert not context
 
 
@@ -241,9 +252,9 @@ def test_z12_e4_d4_nothing_is_lost_doubled_or_reordered_however_often_the_way_is
     armed, prompts = False, 0
     refusals = data.draw(st.randoms(use_true_random=False))
 
-    def put(*frames: bytes) -> None:
+    def put(*messages: Message) -> None:
         wire.full = refusals.random() < 0.4
-        wire.put(*frames)
+        wire.put(*messages)
 
     def attempt(name: str) -> bool:
         try:
@@ -284,7 +295,7 @@ def test_z12_what_was_sent_to_a_session_that_could_not_be_set_up_waits_in_front(
     context.extend([turn("c")])
     context.session_failed()
     assert context.turns == (turn("a"), turn("b"), turn("c"))
-    wire.frames.clear()
+    wire.messages.clear()
     context.flush(wire.put)
     assert wire.contents == [sent("a", "b", "c")]
 
@@ -300,3 +311,55 @@ def test_what_was_sent_to_a_session_that_was_set_up_is_not_sent_again(
     context.flush(wire.put)
     context.session_failed()
     assert context.turns == ()
+
+
+contents = st.builds(
+    Content,
+    parts=st.lists(
+        st.builds(Part, text=st.text(max_size=9))
+        | st.builds(Part, function_call=st.builds(FunctionCall, name=st.text(max_size=9))),
+        max_size=3,
+    ),
+    role=st.sampled_from([None, "user", "model"]),
+)
+
+
+@given(st.lists(contents, max_size=5), st.booleans())
+def test_what_waits_goes_on_waiting_after_a_restart(turns: list[Content], armed: bool) -> None:
+    context, following = PendingContext(), PendingContext()
+    context.extend(turns)
+    context.prompt_armed = armed
+    file = msgspec.json.encode(context.export())
+    following.restore(msgspec.json.decode(file, type=SavedContext))
+    assert following.turns == context.turns
+    assert following.prompt_armed is armed
+    before, after = Wire(), Wire()
+    context.prompt(before.put)
+    following.prompt(after.put)
+    assert after.frames == before.frames
+
+
+def test_an_export_does_not_change_with_what_waits(context: PendingContext) -> None:
+    context.extend([turn("a")])
+    saved = context.export()
+    context.extend([turn("b")])
+    context.restore(saved)
+    context.extend([turn("c")])
+    assert saved.turns == [turn("a")]
+    assert context.turns == (turn("a"), turn("c"))
+
+
+def test_what_waited_is_restored_even_where_it_is_more_than_may_be_added(
+    context: PendingContext, wire: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_MAX_TURNS", 1)
+    context.session_opens()
+    for text in ("a", "b"):
+        context.extend([turn(text)])
+        context.flush(wire.put)
+    context.session_failed()
+    following = PendingContext()
+    following.restore(context.export())
+    assert following.turns == (turn("a"), turn("b"))
+    with pytest.raises(LiveHandleError):
+        following.extend([turn("c")])

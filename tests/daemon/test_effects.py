@@ -19,8 +19,9 @@ from livehandled.context import PendingContext
 from livehandled.effects import Executor, Pending
 from livehandled.gemini import frames
 from livehandled.gemini.content import text_content
+from livehandled.session.outbox import Message
 from livehandled.session.router import Router
-from livehandled.session.supervisor import Session
+from livehandled.session.session import Session
 from livehandled.session.voice import Voice
 from livehandled.voice.reactor import (
     CancelDeferredPrompt,
@@ -464,13 +465,13 @@ class SessionStub:
     plan = _Plan()
 
     def __init__(self) -> None:
-        self.frames: list[bytes] = []
+        self.messages: list[Message] = []
 
-    def put(self, *frames: bytes) -> None:
-        self.frames += frames
+    def put(self, *messages: Message) -> None:
+        self.messages += messages
 
     def instruct(self, instruction: str) -> None:
-        self.put(frames.instruction(instruction, "note"))
+        self.put(Message(frames.instruction(instruction, "note"), "instruction"))
 
     def tell(self, error: LiveHandleError) -> None:
         raise AssertionError(error)
@@ -484,7 +485,7 @@ class RouterStub:
         pass
 
 
-def on_a_voice(context: PendingContext, *effects_: Effect) -> list[bytes]:
+def on_a_voice(context: PendingContext, *effects_: Effect) -> list[Message]:
     session = SessionStub()
     never: Callable[..., object] = lambda *_: None  # noqa: E731 - a default for what is not used
     voice = Voice(
@@ -500,7 +501,7 @@ def on_a_voice(context: PendingContext, *effects_: Effect) -> list[bytes]:
     )
     executor = Executor(voice, start=never, tell=session.tell)
     assert executor.carry_out([Reaction("test", effect) for effect in effects_]) is None
-    return session.frames
+    return session.messages
 
 
 def waiting_context(*, armed: bool) -> PendingContext:
@@ -510,14 +511,15 @@ def waiting_context(*, armed: bool) -> PendingContext:
     return context
 
 
-CONTEXT = frames.client_content([text_content("a", "model")], turn_complete=False)
-PROMPT = frames.client_content((), turn_complete=True)
+TURNS = (text_content("a", "model"),)
+CONTEXT = Message(frames.client_content(TURNS, turn_complete=False), "context", TURNS)
+PROMPT = Message(frames.client_content((), turn_complete=True), "text")
 
 
 async def test_d1_a_prompt_is_the_context_then_an_empty_complete_turn() -> None:
     context = waiting_context(armed=True)
     assert on_a_voice(context, PromptModel()) == [CONTEXT, PROMPT]
-    assert json.loads(PROMPT) == {"clientContent": {"turnComplete": True}}
+    assert json.loads(PROMPT.frame) == {"clientContent": {"turnComplete": True}}
     assert not context
 
 
@@ -538,19 +540,19 @@ async def test_d4_cancelling_disarms_and_keeps_the_context() -> None:
 
 async def test_d5_an_instruction_is_one_write() -> None:
     effect = UpdateInstruction("new instruction")
-    written = [frames.instruction("new instruction", "note")]
+    written = [Message(frames.instruction("new instruction", "note"), "instruction")]
     assert on_a_voice(PendingContext(), effect) == written
 
 
 async def test_d6_marks_are_activity_start_and_end() -> None:
-    written = [frames.activity_start(), frames.activity_end()]
+    marks = (frames.activity_start(), frames.activity_end())
+    written = [Message(frame, "mark") for frame in marks]
     assert on_a_voice(PendingContext(), START, END) == written
 
 
 async def test_d7_context_is_written_unless_there_is_none() -> None:
-    turns = [text_content("a", "model")]
     assert on_a_voice(PendingContext(), SendContext([])) == []
-    assert on_a_voice(PendingContext(), SendContext(turns)) == [CONTEXT]
+    assert on_a_voice(PendingContext(), SendContext(TURNS)) == [CONTEXT]
 
 
 async def test_d10_effects_do_not_take_waiting_context_along() -> None:

@@ -37,6 +37,8 @@ pytestmark = [
 ]
 
 AUDIO = "AQIDBA=="
+REFUSED = "API key not valid."
+"""After this no other connection is opened."""
 JPEG = base64.b64encode(b"\xff\xd8\xff\xe0 not much of a picture").decode()
 
 
@@ -175,7 +177,8 @@ async def test_a6_a_refused_setup_fails_connect_in_the_services_words_and_is_not
         assert caught.value.data["close_reason"] == reason
         session = rig.handle.session().describe()
         assert session.last_close == v.Close(code=code, reason=reason)
-        assert session.connection is None
+        assert session.connection is not None
+        assert session.connection.state == "failed"
         assert len(rig.service.requests) == 1
 
 
@@ -262,7 +265,7 @@ SENDS: dict[str, Callable[[LiveHandle], object]] = {
 @pytest.mark.parametrize("send", SENDS)
 @pytest.mark.parametrize("end", ["failed", "closed", "disconnected", "disconnecting"])
 async def test_after_the_end_sends_are_refused_until_connect(send: str, end: str) -> None:
-    ends = {"failed": closing(1007, "no", set_up=False), "closed": closing(1000)}
+    ends = {"failed": closing(1007, "no", set_up=False), "closed": closing(1008, REFUSED)}
     async with handle(ends.get(end, converse)) as rig:
         opened = rig.handle.send_text("first")
         if end == "failed":
@@ -399,7 +402,7 @@ async def test_z1_everyone_who_waits_for_the_end_is_told_and_who_comes_late_too(
     async def script(call: Call) -> None:
         await call.set_up()
         await gate.wait()
-        await call.websocket.close(1011, "Internal error encountered.")
+        await call.websocket.close(1008, REFUSED)
 
     async with handle(script) as rig:
         with refused("session.not_connected"):
@@ -416,7 +419,7 @@ async def test_z1_everyone_who_waits_for_the_end_is_told_and_who_comes_late_too(
             await anyio.lowlevel.checkpoint()
             gate.set()
         await wait()
-        told = v.Ended(reason="closed", code=1011, message="Internal error encountered.")
+        told = v.Ended(reason="closed", code=1008, message=REFUSED)
         assert ends == [told] * 6
 
 

@@ -12,7 +12,7 @@ from livehandle_proto.methods import ToolAnswer
 from livehandled.gemini import frames
 from livehandled.gemini.content import text_content
 from livehandled.handle import LiveHandle
-from livehandled.session.writer import Writer
+from livehandled.session.writer import Sent, Writer
 from livehandled.voice.reactor import (
     DEFAULT_RULES,
     PlaybackDrained,
@@ -484,20 +484,28 @@ async def test_b17_an_instruction_travels_in_the_way_the_model_takes_it(
         assert said == "new instruction" if role == "system" else said.endswith("new instruction")
 
 
-async def test_b17_an_instruction_that_would_close_the_session_is_refused_here() -> None:
+@pytest.mark.parametrize(
+    "update",
+    [
+        lambda h: h.update_instruction("new instruction"),
+        lambda h: h.writer().update_instruction("new instruction"),
+        lambda h: h.session().update_instruction("new instruction"),
+    ],
+)
+async def test_b17_an_instruction_that_would_close_the_connection_comes_with_the_next(
+    update: Callable[[LiveHandle], Sent],
+) -> None:
     async with handle(session__model="gemini-3.1-flash-live-preview") as rig:
         await rig.handle.connect()
-        for update in (
-            rig.handle.update_instruction,
-            rig.handle.writer().update_instruction,
-            rig.handle.session().update_instruction,
-        ):
-            with refused("upstream.unsupported") as caught:
-                update("new instruction")
-            assert caught.value.data["model"] == "gemini-3.1-flash-live-preview"
         with refused("text.empty"):
             rig.handle.update_instruction("")
-        assert await sent(rig) == []
+        await update(rig.handle)
+        await rig.told.until("session.resumed")
+        first, following = rig.service.calls
+        assert len(first.heard) == 1  # its setup
+        setup = following.heard[0]["setup"]
+        assert isinstance(setup, dict)
+        assert setup["systemInstruction"] == {"parts": [{"text": "new instruction"}]}
         assert rig.handle.phase() == "active"
 
 

@@ -59,3 +59,32 @@ def test_the_last_mutation_of_a_key_is_not_a_deltas() -> None:
     filled.record("b", None, b"3", "set", delta=False)
     assert filled.last_of("a") == kept
     assert filled.last_of("c") is None
+
+
+def test_after_another_run_numbers_go_on_from_the_clock() -> None:
+    following = Journal(now_ms=lambda: 1_780_000_000_000)
+    following.go_on(41)
+    assert following.sequence == 1_780_000_000_000_000
+    following.record("a", None, b"1", "set", delta=False)
+    assert following.sequence == 1_780_000_000_000_001
+    assert following.sequence < 2**53  # any client's numbers hold it
+
+
+def test_a_clock_that_went_back_does_not_take_numbers_back() -> None:
+    following = Journal(now_ms=lambda: 0)
+    following.go_on(41)
+    assert following.sequence == 42
+
+
+def test_m5_to_every_cursor_of_another_run_there_is_a_gap() -> None:
+    following = Journal(now_ms=lambda: 1000)
+    following.go_on(41)
+    for cursor in (0, 40, 41, 42, 99):
+        assert following.has_gap(cursor)
+        assert sequences(following, cursor) == []
+    assert not following.has_gap(following.sequence)
+    following.record("a", None, b"1", "set", delta=False)
+    # What was told after the other run was saved is never taken for what is told now.
+    assert following.has_gap(60)
+    assert not following.has_gap(1_000_000)
+    assert sequences(following, 60) == [1_000_001]

@@ -2,11 +2,19 @@
 
 from typing import Any, Literal
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from livehandled.latency import BOUNDS_MS, RECENT, EndOfSpeech, Latency, ResponseTimer
+from livehandled.latency import (
+    BOUNDS_MS,
+    RECENT,
+    EndOfSpeech,
+    Latency,
+    ResponseTimer,
+    SavedLatency,
+)
 
 SOURCES: list[EndOfSpeech] = ["server_vad", "client_vad", "activity_end"]
 CLIENT_SOURCES: list[EndOfSpeech] = ["client_vad", "activity_end"]
@@ -261,3 +269,32 @@ def test_z13_after_any_events_a_latency_is_the_time_since_the_end_it_names(
                 timer.answer_ended()
             case _:
                 timer.turn_ended()
+
+
+@given(st.lists(st.integers(0, 10_000), max_size=RECENT * 2), st.integers(0, RECENT * 2))
+def test_figures_go_on_over_a_restart_as_if_there_were_none(samples: list[int], at: int) -> None:
+    before, after = samples[:at], samples[at:]
+    file = msgspec.json.encode(recorded(*before).export())
+    following = Latency()
+    following.restore(msgspec.json.decode(file, type=SavedLatency))
+    for ms in after:
+        following.record(ms)
+    assert following.snapshot() == recorded(*samples).snapshot()
+    assert following.display() == recorded(*samples).display()
+
+
+def test_an_export_does_not_change_with_the_figures() -> None:
+    latency = recorded(1)
+    saved = latency.export()
+    latency.record(2)
+    assert (saved.recent, sum(saved.buckets)) == ([1], 1)
+    latency.restore(saved)
+    latency.record(3)
+    assert (saved.recent, sum(saved.buckets)) == ([1], 1)
+
+
+@pytest.mark.parametrize("buckets", [[], [0] * len(BOUNDS_MS), [0] * (len(BOUNDS_MS) + 2)])
+def test_a_histogram_of_other_buckets_is_not_read(buckets: list[int]) -> None:
+    file = msgspec.json.encode(msgspec.structs.replace(Latency().export(), buckets=buckets))
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.json.decode(file, type=SavedLatency)

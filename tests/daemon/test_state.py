@@ -4,7 +4,7 @@ from typing import cast
 
 import msgspec
 import pytest
-from hypothesis import settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from msgspec import UNSET
@@ -12,7 +12,7 @@ from msgspec import UNSET
 from livehandle_proto.errors import LiveHandleError
 from livehandle_proto.states import Mutation, StateChange
 from livehandled import state as state_module
-from livehandled.state import MAX_BYTES, MAX_KEYS, State
+from livehandled.state import MAX_BYTES, MAX_KEYS, SavedState, State
 
 
 class Clock:
@@ -539,3 +539,100 @@ class StateAgainstADictionary(RuleBasedStateMachine):
 TestStateAgainstADictionary = StateAgainstADictionary.TestCase
 # Each step checks all invariants, so fewer examples take as long as others' hundred.
 TestStateAgainstADictionary.settings = settings(max_examples=settings().max_examples * 2 // 5)
+
+
+# What outlives the daemon.
+
+
+def told_to(told: list[StateChange]) -> State:
+    return State(now_ms=Clock(), on_change=told.append)
+
+
+def through_a_file(saved: SavedState) -> SavedState:
+    return msgspec.json.decode(msgspec.json.encode(saved), type=SavedState)
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(["app:a", "user:b", "session:c", "derived:d", "temp:é", "plain"]),
+        st.recursive(
+            st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(max_size=9),
+            lambda inner: st.lists(inner) | st.dictionaries(st.text(max_size=3), inner),
+            max_leaves=5,
+        ),
+    )
+)
+def test_what_is_restored_is_what_was_there(values: dict[str, object]) -> None:
+    state, told = new_state(), list[StateChange]()
+    for key, value in values.items():
+        if key.startswith("derived:"):
+            state.set_derived(key.removeprefix("derived:"), value)
+        else:
+            state.set(key, value)
+    following = told_to(told)
+    following.restore(through_a_file(state.export()))
+    assert following.as_dict() == state.as_dict() == values
+    assert following._bytes == state._bytes
+    assert following.mutations_since(0) == []
+    assert told == []
+    assert following.cursor > state.cursor
+
+
+def test_what_is_exported_does_not_change_with_the_state() -> None:
+    state = new_state()
+    state.set("a", [1])
+    saved = state.export()
+    state.set("a", [2])
+    state.set("b", 1)
+    following = new_state()
+    following.restore(through_a_file(saved))
+    assert following.as_dict() == {"a": [1]}
+
+
+def test_live_keys_and_those_named_are_not_exported() -> None:
+    state = new_state()
+    for key in ("session:phase", "session:phase_of_the_moon", "app:a", "session:elapsed_ms"):
+        state.set(key, "x")
+    state.provide("session:elapsed_ms", lambda: 1)
+    saved = state.export(without=frozenset({"session:phase", "session:none"}))
+    assert sorted(saved.values) == ["app:a", "session:phase_of_the_moon"]
+
+
+def test_m5_a_cursor_from_before_a_restart_is_a_gap_and_what_follows_is_not() -> None:
+    state = new_state()
+    for number in range(3):
+        state.set("a", number)
+    saved = through_a_file(state.export())
+    state.set("a", "told, and never saved")
+    unsaved = state.cursor
+    following = new_state()
+    following.restore(saved)
+    begun = following.cursor
+    assert following.try_mutations_since(begun) == []
+    following.set("a", 3)
+    for cursor in (0, 3, unsaved):
+        assert following.try_mutations_since(cursor) is None
+        assert [m.new for m in following.mutations_since(cursor)] == [3]
+    assert [m.old for m in following.try_mutations_since(begun) or ()] == [2]
+
+
+def test_m9_evidence_of_a_restored_key_has_no_mutation() -> None:
+    state = new_state()
+    state.set("a", 1)
+    following = new_state()
+    following.restore(through_a_file(state.export()))
+    evidence = following.evidence("a")
+    assert (evidence.present, evidence.value, evidence.last_sequence) == (True, 1, None)
+
+
+def test_bounds_hold_for_what_was_restored() -> None:
+    state = new_state()
+    half = "x" * (MAX_BYTES // 8)
+    for number in range(7):
+        state.set(f"a{number}", half)
+    following = new_state()
+    following.restore(through_a_file(state.export()))
+    with pytest.raises(LiveHandleError, match="holds at most"):
+        following.set("b", half)
+    following.remove("a0")
+    following.set("b", half)

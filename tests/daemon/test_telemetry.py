@@ -4,6 +4,7 @@ import ast
 import inspect
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from livehandle_proto.topics import TurnMetrics, Usage
 from livehandled import latency, telemetry
 from livehandled.latency import EndOfSpeech
-from livehandled.telemetry import Telemetry
+from livehandled.telemetry import SavedTelemetry, Telemetry
 
 TOKENS = [
     "total_token_count",
@@ -349,3 +350,114 @@ def test_z4_telemetry_knows_of_no_listeners() -> None:
         if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("live")
     }
     assert ours == {"livehandle_proto.topics", "livehandled.latency"}
+
+
+# What outlives the daemon.
+
+
+def restarted(counted: Telemetry, *, media_dropped: int = 0, started: float = 0.0) -> Telemetry:
+    file = msgspec.json.encode(counted.export(media_dropped=media_dropped))
+    following = Telemetry(started=started)
+    following.restore(msgspec.json.decode(file, type=SavedTelemetry))
+    return following
+
+
+def count(counted: Telemetry, step: str, now: float) -> None:
+    match step:
+        case "audio":
+            counted.audio_in(640)
+            counted.audio_out(1283)
+        case "text":
+            counted.text_turns_in += 1
+            counted.text_sent(now)
+            counted.responded(now + 0.25, "text")
+            counted.generation_complete()
+        case "spoken":
+            voice_turn(counted, now + 2, "client_vad", 0.5)
+        case "interrupted":
+            counted.interrupted()
+            counted.errors += 1
+        case "tokens":
+            counted.usage(Usage(total_token_count=int(now), prompt_tokens_by_modality={"TEXT": 3}))
+            counted.turn_complete(now, 0)
+        case _:
+            counted.tool_calls += 2
+            counted.video_frames_in += 1
+
+
+STEPS = st.lists(st.sampled_from(["audio", "text", "spoken", "interrupted", "tokens", "other"]))
+
+
+@given(STEPS, STEPS)
+def test_totals_go_on_over_a_restart_as_if_there_were_none(
+    before: list[str], after: list[str]
+) -> None:
+    counted, whole = Telemetry(started=0.0), Telemetry(started=0.0)
+    steps = [*before, None, *after]
+    for number, step in enumerate(steps):
+        now = number * 10.0
+        if step is None:
+            counted = restarted(counted)
+            whole.session_opened()  # a turn that had begun is not timed
+            continue
+        count(counted, step, now)
+        count(whole, step, now)
+    found, expected = (figures(each) for each in (counted, whole))
+    for each in (found, expected):
+        del each["audio_throughput_kbps"]
+    assert found == expected
+
+
+def test_uptime_and_throughput_are_of_this_daemon_alone() -> None:
+    counted = Telemetry(started=0.0)
+    counted.audio_out(4000)
+    following = restarted(counted, started=1000.0)
+    assert figures(following, 1010.0)["uptime_secs"] == 10
+    assert figures(following, 1010.0)["audio_throughput_kbps"] == 0.0
+    following.audio_out(4000)
+    assert figures(following, 1010.0)["audio_kbytes_out"] == 6000 // 1024
+    assert figures(following, 1010.0)["audio_throughput_kbps"] == 2.4
+
+
+def test_dropped_media_is_counted_over_restarts() -> None:
+    following = restarted(Telemetry(started=0.0), media_dropped=3)
+    assert following.snapshot(1.0, media_dropped=4)["media_frames_dropped"] == 7
+    last = restarted(following, media_dropped=4)
+    assert last.snapshot(1.0, media_dropped=0)["media_frames_dropped"] == 7
+
+
+def test_a_wait_or_turn_that_a_restart_cut_off_is_not_measured() -> None:
+    counted = Telemetry(started=0.0)
+    counted.speech_started(1.0)
+    counted.usage(Usage(prompt_token_count=9))
+    counted.text_sent(2.0)
+    following = restarted(counted)
+    assert following.responded(3.0, "text") is None
+    metrics = following.turn_complete(4.0, 1)
+    assert metrics.prompt_tokens is None
+    assert figures(following)["avg_turn_duration_ms"] == 0
+    assert figures(following)["prompt_token_count"] == 9
+
+
+def test_an_export_does_not_change_with_the_totals() -> None:
+    counted = Telemetry(started=0.0)
+    count(counted, "tokens", 1.0)
+    saved = counted.export(media_dropped=0)
+    file = msgspec.json.encode(saved)
+    counted.restore(saved)
+    for step in ("tokens", "spoken"):
+        count(counted, step, 20.0)
+    assert msgspec.json.encode(saved) == file
+
+
+def test_every_total_is_saved() -> None:
+    """A counter that a later issue adds must not be forgotten here."""
+    counted = Telemetry(started=0.0)
+    for number, step in enumerate(("audio", "text", "spoken", "interrupted", "tokens", "other")):
+        count(counted, step, number * 10.0)
+    following = restarted(counted)
+    of_the_moment = {"_timer", "_turn_began", "_turn_latency", "_turn_usage", "_audio_chars_before"}
+    for name in vars(counted).keys() - of_the_moment - {"_latency", "_by_source"}:
+        assert getattr(following, name) == getattr(counted, name), name
+    for name in ("response_latency", "response_latency_by_source"):
+        assert figures(following)[name] == figures(counted)[name]

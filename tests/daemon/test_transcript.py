@@ -4,12 +4,14 @@ import json
 from collections.abc import Callable
 from typing import NamedTuple
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from livehandle_proto.transcripts import ToolUse, TranscriptTurn
-from livehandled.transcript import Transcript
+from livehandled.transcript import SavedTranscript, Transcript
 from livehandled.voice.playback import Playback, cut_to_words
 
 LIMIT = 65_536
@@ -583,3 +585,97 @@ def test_n3_an_interruption_told_twice_is_one(ops: list[Op], heard: int) -> None
     for _ in range(2):
         twice.interrupted(heard)
     assert once.window_with_current(50) == twice.window_with_current(50)
+
+
+# What outlives the daemon.
+
+
+def restarted(transcript: Transcript) -> Transcript:
+    """Return the transcript that goes on after it was saved."""
+    file = msgspec.json.encode(transcript.export())
+    following = Transcript()
+    following.restore(msgspec.json.decode(file, type=SavedTranscript))
+    return following
+
+
+def test_finished_turns_and_their_numbers_outlive_a_restart() -> None:
+    transcript = with_turns(*(str(i) for i in range(60)))
+    following = restarted(transcript)
+    assert following.window(99) == transcript.window(99)
+    assert following.current is None
+    following.user_said("on")
+    turn = following.end_turn()
+    assert turn == TranscriptTurn(turn_number=60, user="on")
+    assert len(following.window(99)) == 50
+
+
+def test_a_reply_that_a_restart_cuts_off_ends_its_turn_as_interrupted() -> None:
+    transcript = with_turns("a")
+    transcript.user_said("b")
+    transcript.model_said("well,")
+    transcript.tool_called("book", {}, 1)
+    open_turn = transcript.current
+    assert open_turn is not None
+    following = restarted(transcript)
+    assert following.window(1) == [replace(open_turn, interrupted=True)]
+    assert following.current is None
+    assert transcript.current == open_turn  # to save it has changed nothing
+    following.user_said("c")
+    turn = following.end_turn()
+    assert turn == TranscriptTurn(turn_number=2, user="c")
+
+
+def test_words_that_wait_for_their_reply_get_it_after_a_restart() -> None:
+    transcript = with_turns("a")
+    transcript.user_said("still to be answered", typed=True)
+    following = restarted(transcript)
+    assert following.window(9) == transcript.window(9)
+    following.model_said("Here.")
+    turn = following.end_turn()
+    assert turn == TranscriptTurn(turn_number=1, user="still to be answered", model="Here.")
+
+
+def test_of_an_interrupted_reply_what_was_heard_is_saved_and_what_cut_it_off_stays_open() -> None:
+    transcript = Transcript()
+    transcript.user_said("tell me")
+    transcript.model_said("once upon a time")
+    transcript.interrupted(9)
+    transcript.user_said("stop")
+    following = restarted(transcript)
+    cut = TranscriptTurn(turn_number=0, user="tell me", model="once upon", interrupted=True)
+    assert following.window(9) == [cut]
+    assert following.current == TranscriptTurn(turn_number=1, user="stop")
+
+
+def test_a_reply_of_nothing_that_could_be_written_down_leaves_no_turn() -> None:
+    transcript = Transcript()
+    transcript.model_began()
+    assert restarted(transcript).window_with_current(9) == []
+
+
+def test_restoring_forgets_what_was_there() -> None:
+    transcript = with_turns("a", "b")
+    transcript.user_said("c")
+    transcript.restore(with_turns("d").export())
+    assert [turn.user for turn in transcript.window_with_current(9)] == ["d"]
+
+
+def test_a_side_longer_than_is_kept_is_saved_as_it_is_shown() -> None:
+    transcript = Transcript()
+    transcript.user_said("x" * (LIMIT + 5))
+    following = restarted(transcript)
+    assert following.current == transcript.current == restarted(following).current
+
+
+@given(OPS)
+def test_a_restart_loses_doubles_and_moves_no_word(ops: list[Op]) -> None:
+    transcript = Transcript()
+    for op in ops:
+        play(transcript, op)
+    following = restarted(transcript)
+    for each in (transcript, following):
+        each.end_turn()
+        each.end_turn()
+    assert [(t.turn_number, t.user, t.model, t.tool_calls) for t in following.window(50)] == [
+        (t.turn_number, t.user, t.model, t.tool_calls) for t in transcript.window(50)
+    ]

@@ -82,3 +82,40 @@ def test_a_new_tool_list_replaces_the_functions_and_keeps_the_calls() -> None:
     calls.declare([])
     assert list(calls.functions) == []
     assert calls.answered(FunctionResponse(id=made.id)) is not None
+
+
+def test_a_call_counts_as_made_once_the_client_has_been_told() -> None:
+    calls = calls_on("gemini-3.8-live")
+    made = calls.make([Call("f", {}), Call("g", {})])
+    assert list(calls.unanswered) == []
+    calls.sent(made[:1])
+    assert [call.id for call in calls.unanswered] == [made[0].id]
+    calls.forget([made[0].id])
+    assert list(calls.unanswered) == []
+
+
+def test_restored_calls_can_be_answered() -> None:
+    calls = calls_on("gemini-3.8-live")
+    calls.sent(calls.make([Call("f", {})]))
+    call = calls.unanswered[0]
+    later = Calls(Model("gemini-3.8-live"), "s2", calls.unanswered)
+    assert later.of_another_connection(call.id)
+    assert later.answered(FunctionResponse(id=call.id)) == call
+    assert later.answered(FunctionResponse(id=call.id)) is None
+
+
+@pytest.mark.parametrize(
+    ("id_", "other"),
+    [
+        ("function-call-s1-1", False),
+        ("function-call-s2-1", True),
+        ("function-call-s11-1", True),
+        ("mine", False),
+        ("", False),
+        (None, False),
+    ],
+)
+def test_ids_of_the_service_are_known_from_those_of_this_connection(
+    id_: str | None, other: bool
+) -> None:
+    assert calls_on("gemini-3.8-live").of_another_connection(id_) is other

@@ -1,16 +1,18 @@
 """The turn machine, without a loop, a socket or a sleep."""
 
 import json
+from typing import Literal
 
 import pytest
 
-from livehandle_emulator.scenario import Scenario, Timing
+from livehandle_emulator.scenario import Scenario, Timing, Tools
 from livehandled.voice.pcm import from_bytes, level_dbfs, resample
 from support.live_session import (
     CURRENT,
     GEMINI,
     HALF_CASCADE,
     TEXT,
+    TIMING,
     VERTEX,
     VERTEX_HALF_CASCADE,
     Client,
@@ -520,6 +522,42 @@ def test_vertex_takes_an_answer_without_an_id() -> None:
     client.settle()
     came = client.send(tool_response({"name": "f", "response": {"output": 1}}))
     assert text_of(came + client.settle()) == "f answered 1."
+
+
+# Audio while a call is waited for (pains: autonomous-os 231, livekit 5556).
+
+
+def calling(audio_during_call: Literal["ignore", "close", "cancel"]) -> Client:
+    scenario = Scenario(timing=TIMING, tools=Tools(audio_during_call=audio_during_call))
+    client = connected(Client(scenario=scenario), tools=functions("f"), **TRANSCRIPTS)
+    assert kinds(client.audio(silence(0.1))) == []
+    client.typed("call f")
+    assert kinds(client.audio(silence(0.06))) == []  # the call has not been sent yet
+    client.settle()
+    return client
+
+
+def test_silence_is_taken_during_a_call() -> None:
+    client = calling("ignore")
+    assert client.audio(silence(1.0)) == []
+
+
+def test_or_it_is_the_end_of_the_connection() -> None:
+    client = calling("close")
+    came = client.audio(silence(0.04))
+    assert closing_of(came) == (
+        1008,
+        "Operation is not implemented, or supported, or enabled.",
+    )
+
+
+def test_or_it_cancels_the_call_and_begins_a_turn() -> None:
+    client = calling("cancel")
+    came = client.audio(silence(0.04))
+    assert kinds(came) == ["toolCallCancellation", "interrupted", "turnComplete"]
+    came = client.audio(silence(0.4)) + client.settle()
+    assert kinds(came)[-2:] == ["generationComplete", "turnComplete"]
+    assert transcript_of(came) == "[no speech]"
 
 
 # The rest of a session.

@@ -8,7 +8,8 @@ import anyio
 import pytest
 from websockets.asyncio.client import connect
 
-from livehandle_emulator.generate_content import Exchange, filled
+from livehandle_emulator.exchange import Exchange
+from livehandle_emulator.generate_content import filled, respond
 from livehandle_emulator.scenario import Scenario
 from support.emulator import FAST, GEMINI_PATH, running_emulator, serving
 
@@ -51,8 +52,13 @@ def answered(data: bytes | None) -> tuple[int, dict[str, object]]:
     return int(head.split()[1]), json.loads(content)
 
 
+def exchange(**given: object) -> Exchange:
+    scenario = Scenario(timing=FAST, **given)  # type: ignore[arg-type]  # each test gives fields
+    return Exchange(lambda request: respond(request, scenario))
+
+
 def asked(request: bytes, **scenario: object) -> tuple[int, dict[str, object]]:
-    return answered(Exchange(Scenario(timing=FAST, **scenario)).receive(request))  # type: ignore[arg-type]  # each test gives fields of a scenario
+    return answered(exchange(**scenario).receive(request))
 
 
 def refused(request: bytes, **scenario: object) -> tuple[int, str, str]:
@@ -95,9 +101,9 @@ def test_names_are_taken_in_either_spelling() -> None:
 
 
 def test_a_request_is_read_in_any_pieces() -> None:
-    exchange = Exchange(Scenario())
+    one = exchange()
     request = post(body(), PATH, KEY)
-    answers = [exchange.receive(request[i : i + 1]) for i in range(len(request))]
+    answers = [one.receive(request[i : i + 1]) for i in range(len(request))]
     assert answers[:-1] == [None] * (len(request) - 1)
     assert answered(answers[-1])[0] == 200
 

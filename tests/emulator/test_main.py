@@ -1,5 +1,6 @@
 """The command, as a process."""
 
+import json
 import os
 import signal
 import socket
@@ -8,8 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from websockets.sync.client import connect
 
-from support.emulator import running_emulator
+from support.emulator import GEMINI_PATH, running_emulator
 
 
 def command(*flags: str) -> subprocess.CompletedProcess[str]:
@@ -52,6 +54,7 @@ def test_with_tls_it_prints_what_to_trust_and_takes_it_away_at_the_end(tmp_path:
         (("--prot", "1"), "unrecognized arguments: --prot 1"),
         (("extra",), "unrecognized arguments: extra"),
         (("--scenario", "nowhere.toml"), "The scenario nowhere.toml cannot be used"),
+        (("--journal", "/no/such/directory/x"), "The journal /no/such/directory/x cannot be"),
     ],
 )
 def test_bad_flags_are_one_line_and_exit_3(flags: tuple[str, ...], complaint: str) -> None:
@@ -68,7 +71,7 @@ def test_a_bad_scenario_is_one_line_and_exit_3(tmp_path: Path) -> None:
     assert (run.returncode, run.stdout) == (3, "")
     assert run.stderr == (
         f"livehandle-emulator: The scenario {path} cannot be used: "
-        "unknown key modles; did you mean models?\n"
+        "modles: there is no such key; did you mean models?\n"
     )
 
 
@@ -78,6 +81,19 @@ def test_an_address_that_cannot_be_had_is_one_line_and_exit_1() -> None:
     assert (run.returncode, run.stdout) == (1, "")
     assert "cannot listen on 127.0.0.1 port" in run.stderr
     assert run.stderr.count("\n") == 1
+
+
+def test_the_journal_is_lines_of_json(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    with running_emulator(tmp_path, flags=("--journal", str(path))) as emulator:
+        url = f"{emulator.url}{GEMINI_PATH}?key=secret-key"
+        with connect(url, proxy=None) as websocket:
+            websocket.send('{"setup": {"model": "models/gemini-3.8-live"}}')
+            websocket.recv()
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    assert [line["what"] for line in lines] == ["open", "in", "setup", "out", "close"]
+    assert all(line["connection"] == 1 and line["t"] > 0 for line in lines)
+    assert "secret-key" not in path.read_text()
 
 
 def test_help_is_help() -> None:

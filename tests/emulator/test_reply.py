@@ -98,3 +98,9 @@ def test_a_reply_is_over_when_nothing_is_left_to_send_or_to_wait_for() -> None:
     reply.waits_for.clear()
     seen.append((reply.over, reply.deadline))
     assert seen == [(True, None), (False, 1.0), (False, None), (True, None)]
+
+
+@pytest.mark.parametrize("voice", [SPEAKS, SPEAKS._replace(captions=False), WRITES])
+def test_what_is_said_is_known_whether_or_not_it_is_told(voice: Voice) -> None:
+    steps = said([Say("some words"), Say("and more")], voice, 0.0, None)
+    assert "".join(step.words for step in steps) == "some words and more"

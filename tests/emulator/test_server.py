@@ -5,22 +5,19 @@ import ssl
 from contextlib import suppress
 from pathlib import Path
 
-import anyio
-import anyio.lowlevel
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from livehandle_emulator.certificate import fresh_certificate
 from livehandle_emulator.scenario import Scenario
-from livehandle_emulator.server import _Link, serve
+from livehandle_emulator.server import serve
 from support.emulator import FAST, GEMINI_PATH, VERTEX_PATH, serving
 from support.live_session import (
     CURRENT,
     HALF_CASCADE,
     TEXT,
     VERTEX_HALF_CASCADE,
-    Client,
     Json,
     b64,
     kinds,
@@ -221,41 +218,6 @@ async def test_a_client_that_goes_in_the_middle_of_a_reply_harms_nobody() -> Non
             websocket.transport.abort()
         async with link(port) as websocket:
             await set_up(websocket)
-
-
-class Stuck:
-    """A socket whose client sends without end and reads nothing until told to."""
-
-    def __init__(self) -> None:
-        self.received = 0
-        self.sent = 0
-        self.reads = anyio.Event()
-
-    async def recv(self, **_: object) -> bytes:
-        await anyio.lowlevel.checkpoint()
-        self.received += 1
-        return (SETUP if self.received == 1 else typed("again")).encode()
-
-    async def send(self, *_: object, **__: object) -> None:
-        await self.reads.wait()
-        self.sent += 1
-
-
-async def test_a_client_that_does_not_read_is_not_read_from_without_end() -> None:
-    socket = Stuck()
-    session = Client(scenario=Scenario(timing=FAST)).session
-    link = _Link(socket, session, binary=False)  # type: ignore[arg-type]  # all that it uses
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(link.read)
-        tasks.start_soon(link.write)
-        await anyio.wait_all_tasks_blocked()
-        assert 10 < socket.received < 300
-        stopped_at = socket.received
-        socket.reads.set()
-        while socket.received == stopped_at:
-            await anyio.lowlevel.checkpoint()
-        assert socket.sent > 256
-        tasks.cancel_scope.cancel()
 
 
 async def test_stopping_says_that_the_server_goes_away() -> None:

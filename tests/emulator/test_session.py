@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from livehandle_emulator.scenario import Scenario
+from livehandle_emulator.scenario import Lifetime, Scenario, Timing
 from support.live_session import (
     CURRENT,
     GEMINI,
@@ -172,3 +172,75 @@ def test_what_is_nested_deeper_than_can_be_read_is_an_invalid_argument() -> None
     assert closing is not None
     assert closing[0] == 1007
     assert client.wait(1) == []
+
+
+# How long it lives (wire 4.3).
+
+
+def living(**rules: int) -> Client:
+    timing = Timing(reply_delay_ms=100, stream_speed=10.0)
+    return Client(scenario=Scenario(timing=timing, lifetime=Lifetime(**rules)))
+
+
+def test_a_connection_is_told_to_go_and_ends_when_it_does_not() -> None:
+    client = connected(living(connection_ms=600_000, go_away_ms=60_000))
+    assert client.wait(539.0) == []
+    assert client.wait(1.0) == [{"goAway": {"timeLeft": "60s"}}]
+    assert client.wait(59.0) == []
+    closing = closing_of(client.wait(1.0))
+    assert closing is not None
+    assert closing[0] == 1008
+    assert "GoAway" in closing[1]
+    assert client.session.deadline is None
+    assert client.typed("too late") == []
+
+
+def test_a_connection_lives_from_when_it_was_opened() -> None:
+    client = living(connection_ms=10_000, go_away_ms=0)
+    assert client.wait(0.0) == []
+    client.wait(9.0)
+    assert client.set_up() == [{"setupComplete": {"sessionId": "s1"}}]
+    closing = closing_of(client.wait(1.0))
+    assert closing == (1011, "Deadline expired before operation could complete.")
+
+
+def test_a_reply_is_cut_off_where_the_connection_ends() -> None:
+    client = connected(living(connection_ms=150, go_away_ms=0))
+    client.typed("a sentence that takes a while to say")
+    came = client.wait(1_000.0)
+    assert kinds(came) == ["audio", "close"]
+
+
+def test_input_of_any_kind_keeps_a_connection_from_idling() -> None:
+    client = connected(living(idle_ms=180_000))
+    client.wait(170.0)
+    client.send({"realtimeInput": {"audioStreamEnd": True}})
+    client.wait(170.0)
+    assert client.session.deadline is not None
+    assert closing_of(client.wait(10.0)) == (1008, "The operation was aborted.")
+
+
+def test_a_setup_that_is_never_answered_is_ended_by_the_connection() -> None:
+    client = living(connection_ms=10_000, go_away_ms=5_000)
+    client.set_up(model="models/gemini-3.1-flash-live-preview", **AFFECTIVE)
+    assert kinds(client.wait(1_000.0)) == ["close"]
+
+
+def test_a_go_away_may_come_at_any_time() -> None:
+    client = connected()
+    assert client.session.go_away(None, client.now) != []
+    assert client.session.deadline is None
+    client.session.go_away(5.0, client.now)
+    closing = closing_of(client.wait(5.0))
+    assert closing is not None
+    assert closing[0] == 1008
+    assert client.session.go_away(5.0, client.now) == []
+
+
+def test_after_the_socket_has_ended_nothing_more_comes() -> None:
+    client = connected(living(connection_ms=10_000))
+    client.typed("hello")
+    client.session.gone(client.now)
+    client.session.gone(client.now)
+    assert client.session.deadline is None
+    assert client.wait(1_000.0) == []

@@ -4,7 +4,9 @@ import pytest
 
 from livehandle_emulator.answer import Answer, Call, Result, Say
 from livehandle_emulator.calls import Calls
+from livehandle_emulator.history import History
 from livehandle_emulator.models import Model
+from livehandle_emulator.progress import Progress
 from livehandle_emulator.reply import Voice
 from livehandle_emulator.scenario import Timing
 from livehandle_emulator.speaker import Speaker
@@ -18,7 +20,8 @@ def speaker() -> Speaker:
     calls = Calls(model, "s1")
     calls.declare([Tool(function_declarations=[FunctionDeclaration(name="f")])])
     timing = Timing(reply_delay_ms=500)
-    return Speaker(model, Voice(False, False, timing), calls, Ledger(vertex=False))
+    voice = Voice(False, False, timing)
+    return Speaker(model, voice, calls, Ledger(vertex=False), History(), Progress("never"))
 
 
 def test_at_rest_nothing_is_due_and_nothing_can_be_interrupted(speaker: Speaker) -> None:

@@ -55,3 +55,13 @@ def test_vertex_spells_it_otherwise() -> None:
     assert usage.candidates_tokens_details == [ModalityTokens(modality="TEXT", token_count=1)]
     assert usage.response_token_count is None
     assert usage.traffic_type == "ON_DEMAND"
+
+
+def test_a_restored_context_is_billed_again() -> None:
+    before = Ledger(vertex=False)
+    before.hear_text("x" * 40)
+    before.hear_audio(2.0)
+    before.instruct("not part of it")
+    before.say_text("nor is a turn under way")
+    after = Ledger(vertex=False, tokens=before.tokens)
+    assert after.close_turn().prompt_token_count == 10 + 50

@@ -237,3 +237,24 @@ def test_a_reader_like_head_ends_the_events(daemon: DaemonProcess) -> None:
     assert livectl(daemon.path, "send-text", "Hi", "--follow").code == 0
     done = watching.end()
     assert (done.code, done.err) == (0, "")
+
+
+def test_faults_reach_the_built_in_emulator(daemon: DaemonProcess) -> None:
+    def run(*words: str) -> Done:
+        return livectl(daemon.path, *words)
+
+    assert run("fault", "fragment", "5", "--at", "upgrade") == (0, "", "")
+    assert run("fault", "garbage", "--at", "usage", "--times", "0") == (0, "", "")
+    assert run("faults").out == "fragment --at upgrade --bytes 5\ngarbage --at usage --times 0\n"
+    assert run("faults", "--clear") == (0, "", "")
+    assert run("fault", "fragment", "5", "--at", "upgrade") == (0, "", "")
+    assert run("send-text", "Hello", "--follow") == (0, "You typed: Hello\n", "")
+    assert run("faults") == (0, "", "")
+    assert run("fault", "delay-pong", "5s") == (0, "", "")
+
+
+def test_without_the_emulator_there_are_no_faults() -> None:
+    with running_daemon() as daemon:
+        for words in (("fault", "abort"), ("faults",)):
+            done = livectl(daemon.path, *words)
+            assert (done.code, error_of(done)) == (5, "upstream.unsupported")

@@ -32,6 +32,7 @@ SENDS = (
 # Protocol section 4, as far as this API level goes.
 EXPECTED = {
     *("daemon.hello", "daemon.ping", "daemon.status", "daemon.shutdown"),
+    *("daemon.fault", "daemon.faults"),
     *("connect", "disconnect", "done", "phase", "session", "session.config"),
     *("send_audio", "send_text", "send_video", "send_tool_response", "update_instruction"),
     *("playback_drained", "user_speech_started", "user_speech_ended", "flush_deferred_prompt"),

@@ -76,7 +76,10 @@ def test_a_session_shows_every_field_even_where_there_is_none() -> None:
         ),
         (Close(code=1000, reason=""), {"code": 1000, "reason": ""}),
         (Close(), {}),
-        (Connection(generation=1, url="wss://h/p"), {"generation": 1, "url": "wss://h/p"}),
+        (
+            Connection(state="ready", generation=1, url="wss://h/p"),
+            {"state": "ready", "generation": 1, "url": "wss://h/p"},
+        ),
         (FunctionCall(id="", name="f", args={}), {"id": "", "name": "f", "args": {}}),
         (
             ErrorObject(code=1300, message="m", data={"name": "upstream.rejected"}),

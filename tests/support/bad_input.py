@@ -104,6 +104,8 @@ GOOD: Mapping[str, Json] = {
     **{f"writer.{name}": params for name, params in _SENDS.items()},
     **{f"session.{name}": params for name, params in _SENDS.items()},
     "daemon.hello": {},
+    "daemon.fault": {"do": "close", "at": "turn_complete"},
+    "daemon.faults": {},
     "connect": {},
     "done": {"timeout_ms": 0},
     "queue_context": {"turns": [TURN]},

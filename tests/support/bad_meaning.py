@@ -258,6 +258,28 @@ def _of_the_daemon() -> Iterator[Row]:
         yield Row("daemon.hello", "empty", "client", {"client": client}, None)
     for line_bytes in (65_536, 2**30, None):
         yield Row("daemon.hello", "legal", "max_line_bytes", {"max_line_bytes": line_bytes}, None)
+    yield from _of_faults()
+
+
+def _of_faults() -> Iterator[Row]:
+    wrong: dict[str, Json] = {
+        "code": {"do": "close", "code": 1006, "at": "audio"},
+        "reason": {"do": "abort", "reason": "x", "at": "audio"},
+        "bytes_per_s": {"do": "slow", "at": "audio"},
+        "at": {"do": "go_away", "at": "go_away"},
+        "when": {"do": "close", "when": "before"},
+        "skip": {"do": "close", "skip": 1},
+        "times": {"do": "close", "times": 0},
+        "after_ms": {"do": "forget", "after_ms": 1},
+    }
+    for param, params in wrong.items():
+        yield Row("daemon.fault", "meaning", param, params, "config.invalid", param)
+    # The session of this daemon is with another service: the emulator has no connection.
+    yield Row("daemon.fault", "meaning", "", {"do": "close"}, "session.not_connected")
+    for field, do in (("reason", "close"), ("body", "refuse")):
+        params = {"do": do, "at": "upgrade", field: ""}
+        yield Row("daemon.fault", "empty", field, params, None)
+    yield Row("daemon.faults", "legal", "clear", {"clear": True}, None)
 
 
 def _of_the_state() -> Iterator[Row]:

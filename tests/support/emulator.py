@@ -14,6 +14,7 @@ import anyio
 
 from livehandle_emulator.scenario import Scenario, Timing
 from livehandle_emulator.server import serve
+from livehandle_emulator.service import Service
 
 GEMINI_PATH = "/ws/google.ai.generativelanguage.v1beta.GenerativeService.BidiGenerateContent"
 VERTEX_PATH = "/ws/google.cloud.aiplatform.v1beta1.LlmBidiService/BidiGenerateContent"
@@ -29,12 +30,15 @@ _STOP_S = 10.0
 
 @asynccontextmanager
 async def serving(
-    scenario: Scenario | None = None, *, tls: SSLContext | None = None
+    scenario: Scenario | None = None,
+    *,
+    tls: SSLContext | None = None,
+    service: Service | None = None,
 ) -> AsyncIterator[int]:
     """Serve in this loop; gives the port. A reply takes no time unless the scenario says so."""
-    scenario = scenario or Scenario(timing=FAST)
+    service = service or Service(scenario or Scenario(timing=FAST))
     async with anyio.create_task_group() as tasks:
-        port: int = await tasks.start(partial(serve, scenario, tls=tls))
+        port: int = await tasks.start(partial(serve, service=service, tls=tls))
         yield port
         tasks.cancel_scope.cancel()
 
@@ -52,7 +56,7 @@ class EmulatorProcess:
 
 @contextmanager
 def running_emulator(
-    directory: Path, *, tls: bool = False, scenario: str = FAST_TOML
+    directory: Path, *, tls: bool = False, scenario: str = FAST_TOML, flags: tuple[str, ...] = ()
 ) -> Iterator[EmulatorProcess]:
     """Run `livehandle-emulator` with a scenario given as TOML, and stop it by SIGTERM.
 
@@ -61,7 +65,7 @@ def running_emulator(
     scenario_file = directory / "scenario.toml"
     scenario_file.write_text(scenario, encoding="utf-8")
     command = [sys.executable, "-m", "livehandle_emulator", "--port", "0"]
-    command += ["--scenario", str(scenario_file), *(["--tls"] if tls else [])]
+    command += ["--scenario", str(scenario_file), *(["--tls"] if tls else []), *flags]
     # Without a buffer: a line that is read leaves the next where select sees it.
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0

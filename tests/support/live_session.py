@@ -7,6 +7,7 @@ from itertools import groupby
 from livehandle_emulator.closing import Close
 from livehandle_emulator.endpoint import endpoint_of
 from livehandle_emulator.scenario import Scenario, Timing
+from livehandle_emulator.service import Service
 from livehandle_emulator.session import Session
 from livehandled.gemini.codec import encode
 from livehandled.gemini.server import ServerMessage
@@ -23,6 +24,8 @@ VERTEX_HALF_CASCADE = (
 
 Json = dict[str, object]
 
+TIMING = Timing(reply_delay_ms=100, stream_speed=10.0)
+
 TEXT: Json = {"responseModalities": ["TEXT"]}
 
 
@@ -30,13 +33,20 @@ class Client:
     """Talks to one `Session`. Time passes only where a test says so."""
 
     def __init__(
-        self, *, path: str = GEMINI, scenario: Scenario | None = None, key: str | None = "key"
+        self,
+        *,
+        path: str = GEMINI,
+        scenario: Scenario | None = None,
+        key: str | None = "key",
+        service: Service | None = None,
+        now: float = 100.0,
     ) -> None:
+        """Connect to a service of its own, or to one that outlives the client."""
         endpoint = endpoint_of(path)
         assert endpoint is not None
-        timing = Timing(reply_delay_ms=100, stream_speed=10.0)
-        self.session = Session(endpoint, key, scenario or Scenario(timing=timing), "s1")
-        self.now = 100.0
+        self.service = service or Service(scenario or Scenario(timing=TIMING), name="s")
+        self.session = Session(endpoint, key, self.service, self.service.next_connection())
+        self.now = now
 
     def send(self, message: Json) -> list[Json]:
         """Send one message and return what comes at once."""

@@ -8,10 +8,9 @@ import asyncio
 import base64
 import json
 from collections.abc import Awaitable, Callable, Sequence
-from typing import cast
+from typing import Literal
 
 import msgspec
-from anyio.abc import TaskGroup
 from anyio.lowlevel import checkpoint
 
 from livehandle_proto import values as v
@@ -22,17 +21,19 @@ from livehandle_proto.topics import TOPICS
 from livehandled.config.loader import load
 from livehandled.context import PendingContext
 from livehandled.extraction.extractor import Extraction
+from livehandled.gemini.auth import Key
 from livehandled.gemini.codec import decode_server
 from livehandled.gemini.content import text_content
 from livehandled.gemini.models import traits_of
 from livehandled.hub import Event, Hub
 from livehandled.session.connection import Plan
-from livehandled.session.outbox import Outbox
+from livehandled.session.outbox import Kind, Message, Outbox
+from livehandled.session.resumption import TakenUp, Way
 from livehandled.session.router import Router
-from livehandled.session.supervisor import Session
+from livehandled.session.session import Session
 from livehandled.session.underlying import UnderlyingSession
 from livehandled.session.voice import Voice
-from livehandled.session.writer import Writer, not_connected
+from livehandled.session.writer import Writer, not_connected, say
 from livehandled.signals import Signals
 from livehandled.state import State
 from livehandled.telemetry import Telemetry
@@ -135,25 +136,31 @@ class Ear:
 class StillSession(Session):
     """A session that nobody runs: it is set up, told and ended by hand."""
 
-    def set_up(self) -> None:
-        self._router.route(self.conversation.move("setup_sent"))
-        self._set_up(decode_server(b'{"setupComplete": {"sessionId": "s-1"}}'))
+    def begin(self) -> None:
+        """Have the service take the setup."""
+        self.handshaking()
+        self.begin_as(Way("fresh"))
+
+    def begin_as(self, way: Way) -> None:
+        """Have the service take the setup that was sent."""
+        self.set_up(decode_server(b'{"setupComplete": {"sessionId": "s-1"}}'), way)
+
+    def go_on(self) -> Way:
+        """Have the service take the setup of another connection."""
+        self.connecting()
+        way = self.resumption.way(first=self.first)
+        self.handshaking()
+        self.set_up(decode_server(b'{"setupComplete": {"sessionId": "s-2"}}'), way)
+        return way
 
     def hear(self, *bodies: Json) -> None:
         """Take messages of the service."""
         for body in bodies:
             frame = msgspec.json.encode(body)
-            self._take(frame, decode_server(frame))
+            self.take(frame, decode_server(frame))
 
     def end(self, ended: v.Ended | None = None) -> None:
-        self._finish(ended or v.Ended(reason="closed", code=1000))
-
-
-class NoTasks:
-    """A task group that runs nothing."""
-
-    def start_soon(self, *_task: object) -> None:
-        pass
+        self.finish(ended or v.Ended(reason="closed", code=1000))
 
 
 class Target:
@@ -188,6 +195,11 @@ class Parts:
         pre_roll_ms: int = 0,
         soft_turn_s: float = 0.0,
         limit: int = 256,
+        media_s: float = 3600.0,
+        policy: Literal["handle", "reseed", "fresh"] = "handle",
+        setup: Json | None = None,
+        taken_up: TakenUp | None = None,
+        greeting: str = "",
         rules: Sequence[Rule] = DEFAULT_RULES,
         extractors: Sequence[ExtractorSpec] = (),
         model: str = "gemini-3.8-live",
@@ -218,7 +230,11 @@ class Parts:
             clock=self._clock,
         )
         self.context = PendingContext()
-        self.outbox = Outbox(limit=limit, media_s=3600.0)
+        self.outbox = Outbox(limit=limit, media_s=media_s)
+        self.looks_of_session = 0
+        self._policy = policy
+        self._taken_up = taken_up
+        self._greeting = greeting
         self._client = authority == "client"
         self._commit = commit
         self._pre_roll_ms = pre_roll_ms
@@ -226,10 +242,10 @@ class Parts:
         self._rules = rules
         self._plan = Plan(
             url="ws://127.0.0.1:1/?key=kept-out",
-            headers={},
-            setup=_TAKES_MARKS if self._client else {},
+            setup=(setup or {}) | (_TAKES_MARKS if self._client else {}),
             connect_timeout_s=1.0,
             setup_timeout_s=1.0,
+            credentials=Key("key", "test"),
             model=model,
             traits=traits_of(model, backend),
         )
@@ -238,7 +254,7 @@ class Parts:
         self.underlying = UnderlyingSession(self.sessions, self.router)
         self.open()
         if set_up:
-            self.session.set_up()
+            self.session.begin()
             self.forget()
 
     # The session.
@@ -260,11 +276,28 @@ class Parts:
         )
         self.sessions.current = self.session
         self.router.opened(self.voice)
-        self.session.start(cast(TaskGroup, NoTasks()))
+        self.session.connecting()
 
     def hear(self, *bodies: Json) -> None:
         """Take messages of the service."""
         self.session.hear(*bodies)
+
+    def write(self) -> list[str]:
+        """Have all that waits written and read, as a connection does; return it in few words."""
+        frames = []
+        while (message := self.outbox.take(self.now)) is not None:
+            self.session.resumption.ledger.wrote(message, self.now)
+            frames.append(brief(message.frame))
+        self.session.resumption.ledger.read(self.session.resumption.ledger.last)
+        return [frame for frame in frames if frame]
+
+    def lose(self, error: LiveHandleError | None = None) -> None:
+        """Lose the connection; without an error it is given up."""
+        self.session.dropped(error)
+
+    def resume(self) -> Way:
+        """Go on with another connection."""
+        return self.session.go_on()
 
     def after(self, seconds: float) -> None:
         """Let time pass, and have done what it brings, each thing at its time."""
@@ -292,11 +325,11 @@ class Parts:
         self.context.extend(text_content(text, "model") for text in texts)
         self.context.prompt_armed |= prompt
 
-    def fill(self) -> None:
-        """Fill the outbox with frames that must not be lost."""
+    def fill(self, kind: Kind = "text") -> None:
+        """Fill the outbox with frames that must not be lost, as far as those of a kind may."""
         while True:
             try:
-                self.session.put(b'{"filler":1}')
+                self.session.put(Message(b'{"filler":1}', kind))
             except LiveHandleError:
                 return
 
@@ -305,8 +338,8 @@ class Parts:
     def sent(self) -> list[str]:
         """Return and forget what was to be sent, each frame in a few words."""
         frames = []
-        while (frame := self.outbox.take(self.now)) is not None:
-            frames.append(brief(frame))
+        while (message := self.outbox.take(self.now)) is not None:
+            frames.append(brief(message.frame))
         return [frame for frame in frames if frame]
 
     def told(self, *prefixes: str) -> list[str]:
@@ -329,7 +362,16 @@ class Parts:
     def _still_session(self) -> StillSession:
         def make() -> StillSession:
             return StillSession(
-                self._plan, router=self.router, outbox=self.outbox, clock=self._clock
+                self._plan,
+                router=self.router,
+                outbox=self.outbox,
+                transcript=self.transcript,
+                clock=self._clock,
+                now_ms=lambda: round(self.now * 1000),
+                policy=self._policy,
+                greet=self._greet,
+                look=self._look_of_session,
+                taken_up=self._taken_up,
             )
 
         async def made() -> StillSession:
@@ -346,6 +388,13 @@ class Parts:
 
     def _look(self) -> None:
         self.looks += 1
+
+    def _look_of_session(self) -> None:
+        self.looks_of_session += 1
+
+    def _greet(self, session: Session) -> None:
+        if self._greeting:
+            say(session, self.router, self._greeting)
 
     def _start(self, task: Callable[..., object], *_args: object) -> None:
         self.started.append(task)

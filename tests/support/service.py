@@ -100,15 +100,16 @@ class Service:
         self.calls: list[Call] = []
         self._news = anyio.Event()
 
-    async def call(self) -> Call:
-        """Return the first connection, once there is one."""
-        while not self.calls:
+    async def call(self, number: int = 0) -> Call:
+        """Return a connection by its number from 0, once there is it."""
+        while len(self.calls) <= number:
             await self._news.wait()
-        return self.calls[0]
+        return self.calls[number]
 
     def begin(self, call: Call) -> None:
         self.calls.append(call)
         self._news.set()
+        self._news = anyio.Event()
 
 
 async def converse(call: Call) -> None:
@@ -159,6 +160,16 @@ def closing(code: int, reason: str = "", *, set_up: bool = True) -> Script:
     async def script(call: Call) -> None:
         await (call.set_up() if set_up else call.hear())
         await call.websocket.close(code, reason)
+
+    return script
+
+
+def one_by_one(*scripts: Script) -> Script:
+    """Return a script by which each connection follows its own; the last is for all the others."""
+    left = list(scripts)
+
+    async def script(call: Call) -> None:
+        await (left.pop(0) if len(left) > 1 else left[0])(call)
 
     return script
 

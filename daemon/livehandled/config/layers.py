@@ -9,13 +9,21 @@ from livehandle_proto.suggest import nearest
 from livehandled.config import toml_file
 from livehandled.config.keys import KEYS, SECTIONS, Key
 
-PER_SESSION = ("session", "context", "voice", "extraction")
+PER_SESSION = ("session", "context", "resumption", "tools", "voice", "extraction")
 """The sections `connect {config}` may set."""
 
 SET_AT_START = frozenset(
-    {"session.connect", "session.base_url", "session.allow_plaintext", "session.key_file"}
+    {
+        "session.connect",
+        "session.base_url",
+        "session.allow_plaintext",
+        "session.key_file",
+        "session.credentials",
+        "session.proxy",
+        "resumption.store",
+    }
 )
-"""Keys of those sections it may not set: they say which key the daemon sends, and where to."""
+"""Keys of those sections it may not set: most say which key the daemon sends, and where to."""
 
 VARIABLES: Mapping[str, str] = {
     f"LIVEHANDLE_{name.replace('.', '_').upper()}": name for name in KEYS

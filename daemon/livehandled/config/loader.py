@@ -8,10 +8,12 @@ from urllib.parse import urlsplit, urlunsplit
 import msgspec
 
 from livehandle_proto.errors import LiveHandleError
+from livehandle_proto.suggest import nearest
 from livehandled.config import layers
 from livehandled.config.keys import KEYS
 from livehandled.config.layers import Layer
 from livehandled.config.schema import Config
+from livehandled.gemini.models import TRAITS, misfit
 
 MASK = "***"
 """Stands where a secret stood."""
@@ -74,6 +76,15 @@ def with_overrides(loaded: Loaded, overrides: Mapping[str, object]) -> Loaded:
     return _resolved(loaded.given._replace(connect=layers.from_connect(overrides)))
 
 
+def overrides(loaded: Loaded) -> dict[str, object]:
+    """Return the tree that `with_overrides` was given, as far as it says anything."""
+    tree: dict[str, dict[str, object]] = {}
+    for name, entry in loaded.given.connect.items():
+        section, _, field = name.partition(".")
+        tree.setdefault(section, {})[field] = entry.value
+    return dict(tree)
+
+
 Shown = dict[str, dict[str, dict[str, object]]]
 """By section and key: its value and its source."""
 
@@ -83,6 +94,7 @@ def effective(loaded: Loaded) -> Shown:
     session = loaded.config.session
     masked = {
         "session.base_url": _masked_url(session.base_url),
+        "session.proxy": _masked_url(session.proxy),
         "session.setup": _masked_handle(session.setup),
     }
     shown: Shown = {}
@@ -132,6 +144,7 @@ def _resolved(given: _Layers) -> Loaded:
     sources = {name: entry.origin.text for name, entry in entries.items()}
     config = msgspec.convert(tree, Config)
     _check_thresholds(config, entries)
+    _check_quirks(config, entries)
     return Loaded(config, sources, given)
 
 
@@ -145,8 +158,27 @@ def _check_thresholds(config: Config, entries: Layer) -> None:
     raise layers.refusal(name, entries[name].origin, expected)
 
 
+def _check_quirks(config: Config, entries: Layer) -> None:
+    quirks = config.session.quirks
+    wrong = misfit(quirks)
+    if wrong is None:
+        return
+    trait, values = wrong
+    origin = entries["session.quirks"].origin
+    if values is None:
+        expected, meant = "one of " + ", ".join(TRAITS), nearest(trait, TRAITS)
+        raise layers.refusal("session.quirks", origin, expected, did_you_mean=meant)
+    value = quirks[trait]
+    expected = "one of " + ", ".join(values)
+    meant = nearest(value, values) if isinstance(value, str) else None
+    raise layers.refusal(f"session.quirks.{trait}", origin, expected, did_you_mean=meant)
+
+
 def _masked_url(url: str) -> str:
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # brackets around what is no IPv6 address
+        return MASK
     userinfo, at, host = parts.netloc.rpartition("@")
     netloc = f"{MASK}@{host}" if at and userinfo else host
     return urlunsplit(parts._replace(netloc=netloc, query=MASK if parts.query else ""))

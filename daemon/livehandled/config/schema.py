@@ -100,6 +100,30 @@ class Session(Section, frozen=True, kw_only=True):
             extra={"expected": "an absolute path, or one that begins with ~"},
         ),
     ] = ""
+    credentials: Annotated[
+        Literal["", "key", "token", "adc"],
+        Meta(
+            description="As whom to connect: an API key, an ephemeral token minted with it for "
+            "each connection, or application default credentials. Empty: a key, and on Vertex AI "
+            "application default credentials where session.project is set or there is no key."
+        ),
+    ] = ""
+    proxy: Annotated[
+        str,
+        Meta(
+            pattern=rf"^(none|(https?|socks5h?)://[^/?#\s]+/?)?{_END}",
+            description="The proxy on the way to the service, or none. Empty: the environment's, "
+            "and none to this machine.",
+            extra={"expected": "none, or a URL of http, https, socks5 or socks5h without a path"},
+        ),
+    ] = ""
+    quirks: Annotated[
+        dict[str, object],
+        Meta(
+            description="What the model is to be taken for, by trait, where its name tells it "
+            "wrong. Each source replaces the table of the one below it."
+        ),
+    ] = {}
     connect_timeout_ms: Annotated[
         int, Meta(ge=1, le=600_000, description="Longest wait for the connection, milliseconds.")
     ] = 10_000
@@ -122,6 +146,42 @@ class Context(Section, frozen=True, kw_only=True):
         bool,
         Meta(description="Whether the service shortens a long context by a sliding window."),
     ] = True
+
+
+class Resumption(Section, frozen=True, kw_only=True):
+    """How a conversation goes on over another connection."""
+
+    policy: Annotated[
+        Literal["handle", "reseed", "fresh"],
+        Meta(
+            description="What a new connection begins with: the service's own history by a "
+            "resumption handle, what was said by this side's transcript, or nothing."
+        ),
+    ] = "handle"
+    store: Annotated[
+        bool, Meta(description="Whether a session is kept on disk and outlives the daemon.")
+    ] = True
+    ceiling_ms: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=3_300_000,
+            description="Longest life of one connection, ms: the service ends some after 58 "
+            "minutes without a word before.",
+        ),
+    ] = 3_240_000
+
+
+class Tools(Section, frozen=True, kw_only=True):
+    """The calls of the model."""
+
+    audio_during_call: Annotated[
+        Literal["", "pass", "drop", "buffer"],
+        Meta(
+            description="What becomes of audio while the model waits for a blocking call. Empty: "
+            "what the model takes best."
+        ),
+    ] = ""
 
 
 class Voice(Section, frozen=True, kw_only=True):
@@ -268,6 +328,8 @@ class Config(Section, frozen=True, kw_only=True):
 
     session: Session = Session()
     context: Context = Context()
+    resumption: Resumption = Resumption()
+    tools: Tools = Tools()
     voice: Voice = Voice()
     extraction: Extraction = Extraction()
     control: Control = Control()

@@ -6,7 +6,7 @@ So calls of one connection begin in the order they came.
 
 import os
 from collections.abc import Awaitable, Callable, Mapping
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 import msgspec
 
@@ -14,7 +14,9 @@ from livehandle_proto import __version__
 from livehandle_proto import methods as m
 from livehandle_proto import values as v
 from livehandle_proto.envelope import MAX_BATCH
+from livehandle_proto.errors import LiveHandleError
 from livehandle_proto.extractors import ExtractorSpec, Respond
+from livehandle_proto.faults import Fault, FaultList, FaultsAsked
 from livehandle_proto.methods import MIN_LINE_BYTES
 from livehandle_proto.states import Mutation, MutationsSince, StateKeys, StateValue
 from livehandle_proto.topics import RAW_STREAM, SEMANTIC_STREAM, match
@@ -34,6 +36,20 @@ _CAPABILITIES = ["events.replay", "events.snapshot"]
 T = TypeVar("T", bound=v.Params)
 
 
+class EmulatorFaults(Protocol):
+    """The faults of the built-in emulator."""
+
+    def add(self, fault: Fault, /) -> None:
+        """Let it happen, or wait for its moment."""
+
+    def clear(self) -> None:
+        """End them all."""
+
+    def waiting(self) -> list[Fault]:
+        """Return those that wait."""
+        ...
+
+
 class Surroundings(NamedTuple):
     """What of the daemon the methods need beside the handle."""
 
@@ -45,6 +61,8 @@ class Surroundings(NamedTuple):
     clients: Callable[[], list[m.ClientQueue]]
     """What waits for each client that is connected."""
     shut_down: Callable[[], None]
+    faults: EmulatorFaults | None = None
+    """Where the built-in emulator runs."""
 
 
 class Calls:
@@ -73,6 +91,8 @@ class Calls:
             "daemon.ping": lambda _peer, _params: None,
             "daemon.status": lambda _peer, _params: self._status(),
             "daemon.shutdown": lambda _peer, _params: self._around.shut_down(),
+            "daemon.fault": _takes(Fault, lambda _peer, p: self._faults().add(p)),
+            "daemon.faults": _takes(FaultsAsked, lambda _peer, p: self._waiting_faults(p)),
             "events": _takes(
                 m.Subscribe, lambda peer, p: self._subscribe(peer, p, "e", SEMANTIC_STREAM)
             ),
@@ -194,6 +214,19 @@ class Calls:
             last_seq=self._hub.last_seq,
             session=self._handle.session().describe(),
         )
+
+    def _faults(self) -> EmulatorFaults:
+        if self._around.faults is None:
+            raise LiveHandleError(
+                "upstream.unsupported", "Start the daemon with --emulator to make faults."
+            )
+        return self._around.faults
+
+    def _waiting_faults(self, params: FaultsAsked) -> FaultList:
+        faults = self._faults()
+        if params.clear:
+            faults.clear()
+        return FaultList(faults=faults.waiting())
 
     def _subscribe(
         self, peer: Peer, params: m.Subscribe, prefix: str, default: frozenset[str]

@@ -80,7 +80,10 @@ async def _post(
     """Return the status and the body of the answer. Raises `upstream.unreachable`."""
     import httpx2
 
-    headers = {"content-type": "application/json", **service.credentials.headers()}
+    headers = {
+        "content-type": "application/json",
+        **await service.credentials.authorise(reuse=True),
+    }
     said = b""
     try:
         async with client.stream("POST", url, content=body, headers=headers) as response:

@@ -1,10 +1,15 @@
-"""The key: where it is found, how it travels, and how it stays out of sight (wire 1.2)."""
+"""Who is asking: the key, where it is found, and how it stays out of sight (wire 1.2).
+
+Credentials that have to be fetched are in `livehandled.session.access`: here nothing waits.
+"""
 
 import os
 import re
 import stat
 from collections.abc import Iterable, Mapping
+from hashlib import sha256
 from pathlib import Path
+from typing import Protocol
 from urllib.parse import quote
 
 from livehandle_proto.errors import LiveHandleError
@@ -18,6 +23,8 @@ EMULATOR_KEY = "emulator"
 MASK = "***"
 """Stands where a secret stood."""
 
+TOKEN_PREFIX = "auth_tokens/"  # noqa: S105 - how every ephemeral token begins
+
 _VARIABLES = ("GOOGLE_API_KEY", "GEMINI_API_KEY")
 """The first wins, as in the official SDK (wire 1.4)."""
 
@@ -27,36 +34,84 @@ _CUT_CHARS = 8
 """A shorter beginning of a secret at the end of a text is left: it tells nothing."""
 
 
-class Credentials:
-    """A key, where it was found, and the headers it makes. Its repr does not show the key."""
+class Credentials(Protocol):
+    """As whom the service is asked."""
 
-    __slots__ = ("_key", "origin")
+    @property
+    def origin(self) -> str:
+        """Where they were found."""
 
-    def __init__(self, key: str, origin: str) -> None:
-        self._key = key
-        self.origin = origin
+    @property
+    def fingerprint(self) -> str:
+        """What tells one identity from another and tells nothing of it: 16 hexadecimal digits."""
+
+    def secrets(self) -> tuple[str, ...]:
+        """Return what `mask` has to hide by now."""
+
+    async def authorise(self, *, reuse: bool = False) -> Mapping[str, str]:
+        """Return the headers of one request: ask for them anew for every connection.
+
+        With `reuse` a token that still holds will do. Raises `auth.rejected`, `auth.missing_key`,
+        `upstream.unreachable`, or what a refusal over HTTP means.
+        """
+
+
+class Key:
+    """An API key or an ephemeral token, and where it was found. Its repr does not show it."""
+
+    __slots__ = ("_origin", "_text")
+
+    def __init__(self, text: str, origin: str) -> None:
+        self._text = text
+        self._origin = origin
 
     def __repr__(self) -> str:
-        return f"Credentials({MASK}, origin={self.origin!r})"
+        return f"Key({MASK}, origin={self.origin!r})"
+
+    @property
+    def origin(self) -> str:
+        """Where it was found."""
+        return self._origin
+
+    @property
+    def is_token(self) -> bool:
+        """Whether it is an ephemeral token, which is taken at a path of its own alone."""
+        return self._text.startswith(TOKEN_PREFIX)
+
+    @property
+    def fingerprint(self) -> str:
+        """What tells it from another: see `Credentials`."""
+        return fingerprint(self._text)
 
     def headers(self) -> dict[str, str]:
-        """Return the headers of the upgrade request that carry the key."""
-        return {KEY_HEADER: self._key}
+        """Return the headers that carry it."""
+        if self.is_token:
+            return {"Authorization": f"Token {self._text}"}
+        return {KEY_HEADER: self._text}
 
     def secrets(self) -> tuple[str, ...]:
         """Return what `mask` has to hide: nothing for the emulator."""
-        return () if self._key == EMULATOR_KEY else (self._key,)
+        return () if self._text == EMULATOR_KEY else (self._text,)
+
+    async def authorise(self, *, reuse: bool = False) -> Mapping[str, str]:  # noqa: ARG002 - it is always the same
+        """Return the headers of one request."""
+        return self.headers()
 
 
-def credentials(session: Session, environ: Mapping[str, str]) -> Credentials:
-    """Find the key for a session.
+def fingerprint(*identity: str) -> str:
+    """Return what tells one identity from another, and nothing of it."""
+    return sha256("\0".join(identity).encode()).hexdigest()[:16]
+
+
+def find_key(session: Session, environ: Mapping[str, str]) -> Key | None:
+    """Find the key for a session, None if there is none.
 
     First the environment, then systemd's credentials directory, then `session.key_file`.
-    Raises `auth.missing_key` if there is none, or if the one found cannot be used. Reads
-    files: once for each session is enough.
+    Raises `auth.missing_key` if the one found cannot be used. Reads files: once for each
+    session is enough.
     """
     if session.backend == "emulator":
-        return Credentials(EMULATOR_KEY, "emulator")
+        return Key(EMULATOR_KEY, "emulator")
     for variable in _VARIABLES:
         if key := environ.get(variable, "").strip():
             return _checked(key, f"env {variable}")
@@ -68,16 +123,8 @@ def credentials(session: Session, environ: Mapping[str, str]) -> Credentials:
         path = Path(session.key_file).expanduser()
         if key := _key_in(path, private=True):
             return _checked(key, f"file {path}")
-        raise _missing(f"Put an API key into {path}: session.key_file names it and it has none.")
-    if session.backend == "vertex":
-        raise _missing(
-            "Set GOOGLE_API_KEY to a key for Vertex AI: application default credentials are "
-            "not supported yet."
-        )
-    raise _missing(
-        "Set GEMINI_API_KEY to a key from Google AI Studio, or start the daemon with "
-        "--emulator to try it without a key."
-    )
+        raise missing(f"Put an API key into {path}: session.key_file names it and it has none.")
+    return None
 
 
 def mask(text: str, secrets: Iterable[str]) -> str:
@@ -110,23 +157,24 @@ def _key_in(path: Path, *, private: bool) -> str:
     except FileNotFoundError:
         return ""
     except OSError as error:
-        raise _missing(f"Make the key file {path} readable: {error.strerror}.") from error
+        raise missing(f"Make the key file {path} readable: {error.strerror}.") from error
     try:
         mode = os.fstat(opened).st_mode
         if not stat.S_ISREG(mode):
-            raise _missing(f"Name a plain file for the API key: {path} is none.")
+            raise missing(f"Name a plain file for the API key: {path} is none.")
         if private and mode & 0o077:
-            raise _missing(f"Run chmod 600 {path}: others can reach the API key in it.")
+            raise missing(f"Run chmod 600 {path}: others can reach the API key in it.")
         return os.read(opened, _MAX_FILE_BYTES).decode("latin-1").strip()
     finally:
         os.close(opened)
 
 
-def _checked(key: str, origin: str) -> Credentials:
+def _checked(key: str, origin: str) -> Key:
     if not _SENDABLE.fullmatch(key):
-        raise _missing(f"Copy the API key again ({origin}): it holds what no key has.")
-    return Credentials(key, origin)
+        raise missing(f"Copy the API key again ({origin}): it holds what no key has.")
+    return Key(key, origin)
 
 
-def _missing(message: str) -> LiveHandleError:
+def missing(message: str) -> LiveHandleError:
+    """Return the error of credentials that are not there."""
     return LiveHandleError("auth.missing_key", message)

@@ -1,4 +1,4 @@
-"""What it means that the service closed the connection or refused it (wire 4.4).
+"""What it means that the service closed the connection or refused it, and what to do (wire 4.4).
 
 Inside one code the words of the reason are all that tells the cases apart, and they change:
 they are matched loosely, in the order of the tables, and handed on verbatim.
@@ -6,10 +6,39 @@ they are matched loosely, in the order of the tables, and handed on verbatim.
 
 import json
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple, TypeAlias, get_args
 
 from livehandle_proto.errors import LiveHandleError
 from livehandled.gemini.auth import mask
+
+Action: TypeAlias = Literal["stop", "retry", "slow", "once", "fresh"]
+"""What to do after a loss.
+
+`stop`: only a change of what was configured can help. `retry`: connect again after a while, with
+the handle. `slow`: a quota is used up, wait long and not for ever. `once`: something that was
+sent was not liked, so connect again, and stop if that happens again. `fresh`: the handle is at
+fault, connect without it.
+"""
+
+_ACTIONS: tuple[Action, ...] = get_args(Action)
+
+
+class Actions(NamedTuple):
+    """What to do, by the moment of the close."""
+
+    in_session: Action
+    in_setup: Action
+    """Before `setupComplete`, and no handle was sent: the setup will be the same the next time."""
+    resuming: Action
+    """Before `setupComplete`, and a handle was sent."""
+
+
+_STOP = Actions("stop", "stop", "stop")
+_RETRY = Actions("retry", "retry", "retry")
+_SLOW = Actions("slow", "slow", "slow")
+_SENT = Actions("once", "stop", "stop")
+_SENT_OR_HANDLE = Actions("once", "stop", "fresh")
+_HANDLE = Actions("fresh", "stop", "fresh")
 
 
 class Meaning(NamedTuple):
@@ -21,99 +50,137 @@ class Meaning(NamedTuple):
     """One of these stands in the reason, in lower case; empty: any reason."""
     name: str
     """Of the error."""
+    actions: Actions
     advice: str
     """What to do: the beginning of the error's message."""
-    configuration: bool = False
-    """Whether only a change of what was configured or sent can help: never to be retried."""
 
 
-_BY_WORDS = (
-    Meaning(
-        (),
-        ("is not found for api version", "supported for bidigeneratecontent", "publisher model"),
-        "upstream.model_not_found",
-        "Check session.model, session.backend, session.api_version and session.location",
-        configuration=True,
-    ),
-    Meaning(
-        (),
-        ("quota", "resource_exhausted", "resource has been exhausted", "concurrent", "rate limit"),
-        "upstream.quota",
-        "Wait before the next attempt, or raise the quota of the key's project",
-    ),
-    Meaning(
-        (),
-        ("api key", "api_key", "unregistered caller", "authenticat", "credential", "permission"),
-        "auth.rejected",
-        "Check the API key and what its project may use",
-        configuration=True,
-    ),
+_MODEL_NOT_FOUND = Meaning(
+    (),
+    ("is not found for api version", "supported for bidigeneratecontent", "publisher model"),
+    "upstream.model_not_found",
+    _STOP,
+    "Check session.model, session.backend, session.api_version and session.location",
 )
-
-_HANDLE = Meaning(
-    (1007, 1008, 1011),
-    ("session not found", "entity was not found", "session handle"),
-    "session.setup_failed",
-    "Connect without a resumption handle, the one that was sent is not known",
+_QUOTA = Meaning(
+    (),
+    ("quota", "resource_exhausted", "resource has been exhausted", "concurrent", "rate limit"),
+    "upstream.quota",
+    _SLOW,
+    "Wait before the next attempt, or raise the quota of the key's project",
+)
+_CREDENTIALS = Meaning(
+    (),
+    ("api key", "api_key", "unregistered caller", "authenticat", "credential", "permission"),
+    "auth.rejected",
+    _STOP,
+    "Check the API key and what its project may use",
 )
 
 CLOSES = (
-    *_BY_WORDS,
-    _HANDLE,
+    _MODEL_NOT_FOUND,
+    # Under this code a quota's wording is final (wire 4.4).
+    _QUOTA._replace(codes=(1008,), actions=_STOP),
+    _QUOTA,
+    _CREDENTIALS,
+    Meaning(
+        (1007, 1008, 1011),
+        ("session not found", "entity was not found", "session handle"),
+        "session.setup_failed",
+        _HANDLE,
+        "Connect without a resumption handle, the one that was sent is not known",
+    ),
     Meaning(
         (1007,),
         ("unknown name", "cannot find field"),
         "upstream.rejected",
+        _STOP,
         "Correct session.setup or session.api_version",
-        configuration=True,
     ),
     Meaning(
         (1007,),
         ("modalit",),
         "upstream.rejected",
+        _STOP,
         "Change session.modality or session.model",
-        configuration=True,
+    ),
+    Meaning(
+        (1007,),
+        ("thinking", "blocking function", "scheduling"),
+        "upstream.rejected",
+        _STOP,
+        "Correct what was sent, this model does not take it",
+    ),
+    Meaning(
+        (1007,),
+        ("precondition", "content_type_audio"),
+        "upstream.rejected",
+        _STOP,
+        "Check session.model and session.api_version, they may not go together",
     ),
     Meaning(
         (1007,),
         (),
         "upstream.rejected",
+        _SENT_OR_HANDLE,
         "Correct what was sent, this model does not take it",
-        configuration=True,
     ),
-    Meaning((1008,), ("goaway",), "session.ended", "Connect again, the connection was too old"),
-    Meaning((1008,), ("aborted",), "session.ended", "Connect again, the connection was idle"),
+    Meaning(
+        (1008,), ("goaway",), "session.ended", _RETRY, "Connect again, the connection was too old"
+    ),
+    Meaning(
+        (1008,), ("aborted",), "session.ended", _RETRY, "Connect again, the connection was idle"
+    ),
     Meaning(
         (1008,),
         ("not implemented",),
         "upstream.rejected",
+        _SENT_OR_HANDLE,
         "Connect again and send no audio during a tool call, nor what the model cannot do",
     ),
-    Meaning((1008,), (), "upstream.rejected", "Change what was sent, the service forbids it"),
-    Meaning((1009,), (), "upstream.rejected", "Send smaller pieces of data", configuration=True),
-    Meaning((1002, 1003, 1010), (), "upstream.rejected", "Check session.base_url"),
-    Meaning((1011,), ("keepalive",), "upstream.unreachable", "Check the network and connect again"),
-    Meaning((1011,), ("deadline",), "session.ended", "Connect again, the connection was too old"),
-    Meaning((1011,), ("unavailable",), "upstream.unreachable", "Connect again later"),
-    Meaning((1011,), (), "session.ended", "Connect again, the service failed"),
-    Meaning((1006, 1015), (), "upstream.unreachable", "Check the network and connect again"),
-    Meaning((1012, 1013, 1014), (), "upstream.unreachable", "Connect again later"),
-    Meaning((), (), "session.ended", "Connect again"),
+    Meaning(
+        (1008,),
+        (),
+        "upstream.rejected",
+        _SENT_OR_HANDLE,
+        "Change what was sent, the service forbids it",
+    ),
+    Meaning((1009,), (), "upstream.rejected", _SENT, "Send smaller pieces of data"),
+    Meaning((1002, 1003, 1010), (), "upstream.rejected", _SENT, "Check session.base_url"),
+    Meaning(
+        (1011,),
+        ("keepalive",),
+        "upstream.unreachable",
+        _RETRY,
+        "Check the network and connect again",
+    ),
+    Meaning(
+        (1011,), ("deadline",), "session.ended", _RETRY, "Connect again, the connection was too old"
+    ),
+    Meaning((1011,), ("unavailable",), "upstream.unreachable", _RETRY, "Connect again later"),
+    Meaning((1011,), (), "session.ended", _RETRY, "Connect again, the service failed"),
+    Meaning(
+        (1006, 1015), (), "upstream.unreachable", _RETRY, "Check the network and connect again"
+    ),
+    Meaning((1012, 1013, 1014), (), "upstream.unreachable", _RETRY, "Connect again later"),
+    Meaning((), (), "session.ended", _RETRY, "Connect again"),
 )
 """The meaning of a close is the first row that fits."""
 
 REFUSALS = (
-    Meaning((429,), (), "upstream.quota", _BY_WORDS[1].advice),
-    *_BY_WORDS,
-    Meaning((401, 403), (), "auth.rejected", _BY_WORDS[2].advice, configuration=True),
-    Meaning((407,), (), "upstream.unreachable", "Correct the proxy's user and password"),
-    Meaning((408, *range(500, 600)), (), "upstream.unreachable", "Connect again later"),
+    _QUOTA._replace(codes=(429,), words=()),
+    _MODEL_NOT_FOUND,
+    _QUOTA,
+    _CREDENTIALS,
+    _CREDENTIALS._replace(codes=(401, 403), words=()),
+    Meaning((407,), (), "upstream.unreachable", _STOP, "Correct the proxy's user and password"),
+    Meaning((408, *range(500, 600)), (), "upstream.unreachable", _RETRY, "Connect again later"),
     Meaning(
         (),
         (),
         "upstream.rejected",
+        _STOP,
         "Check session.base_url and session.api_version",
-        configuration=True,
     ),
 )
 """The meaning of an HTTP answer to the upgrade is the first row that fits."""
@@ -122,27 +189,31 @@ _MAX_WORDS = 300
 
 
 def meaning_of_close(
-    code: int, reason: str, during_setup: bool, secrets: Iterable[str] = ()
+    code: int,
+    reason: str,
+    during_setup: bool,
+    secrets: Iterable[str] = (),
+    *,
+    with_handle: bool = False,
 ) -> LiveHandleError:
     """Return the error that a close means.
 
-    Its data has `close_code` and `close_reason` verbatim but for `secrets`, and `configuration`:
-    true if the same attempt can only fail again. `during_setup` is whether `setupComplete` had
-    not come yet.
+    Its data has `close_code` and `close_reason` verbatim but for `secrets`, and `action`.
+    `during_setup` is whether `setupComplete` had not come yet, `with_handle` whether the setup
+    had a resumption handle.
     """
     meaning = _first(CLOSES, code, reason)
     said = mask(reason, secrets)
-    name, configuration = meaning.name, meaning.configuration
+    name, action = meaning.name, meaning.actions.in_session
     if during_setup:
         name = "session.setup_failed" if name == "session.ended" else name
-        # Nothing but the setup was sent, and it will be the same the next time.
-        configuration = configuration or name == "upstream.rejected"
+        action = meaning.actions.resuming if with_handle else meaning.actions.in_setup
     return LiveHandleError(
         name,
         _sentence(meaning.advice, f"closed the connection with code {code}", said),
         close_code=code,
         close_reason=said,
-        configuration=configuration,
+        action=action,
     )
 
 
@@ -151,7 +222,7 @@ def meaning_of_http(
 ) -> LiveHandleError:
     """Return the error that an HTTP answer to the upgrade means.
 
-    Its data has `http_status`, and `configuration`: true if the same attempt can only fail again.
+    Its data has `http_status` and `action`.
     """
     said = mask(_words(body), secrets)[:_MAX_WORDS]
     meaning = _first(REFUSALS, status, said)
@@ -159,8 +230,23 @@ def meaning_of_http(
         meaning.name,
         _sentence(meaning.advice, f"answered with HTTP status {status}", said),
         http_status=status,
-        configuration=meaning.configuration,
+        action=meaning.actions.in_setup,
     )
+
+
+def action_of(error: LiveHandleError) -> Action:
+    """Return what to do after an error of a connection, also one that is no close.
+
+    An unreachable service and a deadline are worth another attempt, as every error that is
+    `retryable`; missing or wrong credentials and wrong values are not.
+    """
+    known = error.data.get("action")
+    for action in _ACTIONS:
+        if action == known:
+            return action
+    if error.name == "upstream.quota":
+        return "slow"
+    return "retry" if error.retryable else "stop"
 
 
 def _first(table: Iterable[Meaning], code: int, reason: str) -> Meaning:

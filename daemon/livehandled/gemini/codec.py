@@ -1,6 +1,7 @@
 """Frames to messages and back (wire 2, 3)."""
 
 import re
+from collections.abc import Mapping
 
 import msgspec
 
@@ -39,7 +40,7 @@ def encode(message: ClientMessage | ServerMessage) -> bytes:
     return _encoder.encode(message)
 
 
-def encode_setup(setup: dict[str, object]) -> bytes:
+def encode_setup(setup: Mapping[str, object]) -> bytes:
     """Return the first frame, from a setup that holds the user's own fields too."""
     return _encoder.encode({"setup": setup})
 

@@ -8,21 +8,25 @@ from livehandled.config.schema import Session
 
 _GEMINI = "wss://generativelanguage.googleapis.com"
 _GEMINI_PATH = "/ws/google.ai.generativelanguage.{version}.GenerativeService.BidiGenerateContent"
+_CONSTRAINED_VERSION = "v1alpha"
 _VERTEX_PATH = "/ws/google.cloud.aiplatform.{version}.LlmBidiService/BidiGenerateContent"
 _MULTI_REGIONS = frozenset({"us", "eu"})
 _SCHEMES = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}
 
 
-def endpoint(session: Session, emulator_url: str = "") -> str:
+def endpoint(session: Session, emulator_url: str = "", *, constrained: bool = False) -> str:
     """Return the WebSocket URL for a session, without any key of ours.
 
     `emulator_url` is where the daemon's own emulator listens; it is the base for that backend,
-    whatever `session.base_url` says. Raises `config.invalid` for a base URL that is none or
-    that is plain text beyond this machine, and where there is no emulator.
+    whatever `session.base_url` says. `constrained` is the path that takes ephemeral tokens, which
+    is of one version alone. Raises `config.invalid` for a base URL that is none or that is plain
+    text beyond this machine, for another version than that, and where there is no emulator.
     """
     vertex = session.backend == "vertex"
-    version = session.api_version or ("v1beta1" if vertex else "v1beta")
+    version = _version(session, constrained=constrained)
     path = (_VERTEX_PATH if vertex else _GEMINI_PATH).format(version=version)
+    if constrained:
+        path += "Constrained"
     if session.backend == "emulator":
         if not emulator_url:
             raise LiveHandleError(
@@ -33,7 +37,11 @@ def endpoint(session: Session, emulator_url: str = "") -> str:
         return _with_path(_parts(emulator_url), path)
     if session.base_url:
         parts = _parts(session.base_url)
-        if parts.scheme == "ws" and not session.allow_plaintext and not _is_loopback(parts):
+        if (
+            parts.scheme == "ws"
+            and not session.allow_plaintext
+            and not is_loopback(parts.hostname or "")
+        ):
             raise LiveHandleError(
                 "config.invalid",
                 f"Use https for session.base_url, or set session.allow_plaintext: without it "
@@ -67,6 +75,34 @@ def public(url: str) -> str:
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
+def is_loopback(host: str) -> bool:
+    """Return whether a host is this machine."""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:  # a name: where it leads is not known here
+        return False
+
+
+def version_of(session: Session) -> str:
+    """Return the API version of the path for a key, or for an account."""
+    return _version(session, constrained=False)
+
+
+def _version(session: Session, *, constrained: bool) -> str:
+    if not constrained:
+        return session.api_version or ("v1beta1" if session.backend == "vertex" else "v1beta")
+    if session.api_version in {"", _CONSTRAINED_VERSION}:
+        return _CONSTRAINED_VERSION
+    raise LiveHandleError(
+        "config.invalid",
+        f"Set session.api_version to {_CONSTRAINED_VERSION}: ephemeral tokens are of no other.",
+        param="session.api_version",
+        expected=f'"{_CONSTRAINED_VERSION}" or nothing',
+    )
+
+
 def _vertex_base(location: str) -> str:
     if location in {"", "global"}:
         return "wss://aiplatform.googleapis.com"
@@ -98,13 +134,3 @@ def _with_path(parts: SplitResult, path: str) -> str:
     if not base.endswith(path):
         base += path
     return urlunsplit(parts._replace(path=base, fragment=""))
-
-
-def _is_loopback(parts: SplitResult) -> bool:
-    host = parts.hostname or ""
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:  # a name: where it leads is not known here
-        return False

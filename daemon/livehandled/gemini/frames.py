@@ -1,6 +1,7 @@
 """The frames a running session sends (wire 2.2 to 2.5)."""
 
 from collections.abc import Sequence
+from typing import Literal
 
 from livehandle_proto.methods import ToolAnswer
 from livehandled.gemini.client import (
@@ -13,17 +14,40 @@ from livehandled.gemini.client import (
 )
 from livehandled.gemini.codec import encode
 from livehandled.gemini.content import Blob, Content, FunctionResponse, as_object, text_content
-from livehandled.gemini.models import Instruction, Traits
+from livehandled.gemini.models import InPlace, Traits
 
 _AUDIO = "audio/pcm;rate=16000"
 _PICTURE = "image/jpeg"
 _NOTE = "From now on these instructions replace those you were given before:\n\n"
+# What ends a seed that is no announced history: such must not end with the model's words.
+_GOES_ON = "(The connection was renewed. The conversation goes on from here.)"
+
+Role = Literal["user", "model"]
+"""Who said a turn of the history."""
 
 
-def text_turn(text: str) -> bytes:
-    """Return one typed turn that wants a reply (B1)."""
-    turn = ClientContent(turns=[text_content(text, "user")], turn_complete=True)
-    return encode(ClientMessage(client_content=turn))
+def text_turn(text: str, model: Traits) -> bytes:
+    """Return one typed turn that wants a reply, in the way the model takes it (B1, wire 4.5)."""
+    if model.typed_turn == "realtime":
+        return encode(ClientMessage(realtime_input=RealtimeInput(text=text)))
+    return client_content([text_content(text, "user")], turn_complete=True)
+
+
+def seed(turns: Sequence[tuple[Role, str]], model: Traits) -> list[bytes]:
+    """Return what was said before, for a fresh session: it is known then, and not answered.
+
+    They are the first frames after the setup, which was made for seeding. No turns are no
+    frames: an announced history that does not come would swallow the user's first turn
+    (wire 4.5).
+    """
+    if not turns:
+        return []
+    contents = [text_content(text, role) for role, text in turns]
+    if model.seed == "history":
+        return [client_content(contents, turn_complete=True)]
+    if turns[-1][0] == "model":
+        contents.append(text_content(_GOES_ON, "user"))
+    return [client_content(contents, turn_complete=False)]
 
 
 def client_content(turns: Sequence[Content], *, turn_complete: bool) -> bytes:
@@ -42,7 +66,7 @@ def activity_end() -> bytes:
     return encode(ClientMessage(realtime_input=RealtimeInput(activity_end=Activity())))
 
 
-def instruction(text: str, how: Instruction) -> bytes:
+def instruction(text: str, how: InPlace) -> bytes:
     """Return another instruction, in the way the model takes it (B17, wire 4.6)."""
     if how == "context_update":
         update = ContextUpdate(system_instruction=text_content(text))

@@ -16,7 +16,7 @@ from livehandle_proto.errors import LiveHandleError
 from livehandled.config.schema import Session
 from livehandled.gemini.auth import Credentials
 from livehandled.gemini.closing import meaning_of_http
-from livehandled.gemini.endpoints import endpoint, model_name
+from livehandled.gemini.endpoints import endpoint, model_name, version_of
 
 DEFAULT_MODEL = "gemini-flash-latest"
 """An alias of the service for its current small model."""
@@ -36,8 +36,8 @@ class Service(NamedTuple):
         """Return the URL for a model, without any key of ours. Raises as `endpoint` does."""
         session = msgspec.structs.replace(self.session, model=model)
         live = urlsplit(endpoint(session, self.emulator_url))
-        prefix, _, rest = live.path.rpartition("/ws/google.")
-        version = session.api_version or ("v1beta1" if "aiplatform" in rest else "v1beta")
+        prefix = live.path.rpartition("/ws/google.")[0]
+        version = version_of(session)
         path = f"{prefix}/{version}/{quote(model_name(session))}:generateContent"
         return urlunsplit((_SCHEMES[live.scheme], live.netloc, path, live.query, ""))
 

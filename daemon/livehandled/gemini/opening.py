@@ -1,6 +1,6 @@
 """The setup message of a new connection, from the configuration (wire 2.1)."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import msgspec
 
@@ -9,6 +9,7 @@ from livehandled.gemini.content import text_content
 from livehandled.gemini.endpoints import model_name
 from livehandled.gemini.models import Traits, traits_of
 from livehandled.gemini.names import camelised
+from livehandled.gemini.schemas import normalised
 from livehandled.gemini.setup import (
     AudioTranscriptionConfig,
     AutomaticActivityDetection,
@@ -16,6 +17,7 @@ from livehandled.gemini.setup import (
     GenerationConfig,
     PrebuiltVoiceConfig,
     RealtimeInputConfig,
+    SessionResumption,
     Setup,
     SlidingWindow,
     SpeechConfig,
@@ -23,10 +25,14 @@ from livehandled.gemini.setup import (
 )
 
 
-def setup_message(config: Config) -> dict[str, object]:
-    """Return the value of `setup` in camelCase, `session.setup` merged into it last."""
+def setup_message(config: Config, traits: Traits | None = None) -> dict[str, object]:
+    """Return the value of `setup` in camelCase, `session.setup` merged into it last.
+
+    It is that of a session that begins. Traits are those of the configured model, if none are
+    given.
+    """
     session = config.session
-    model = traits_of(session.model, session.backend)
+    model = traits or traits_of(session.model, session.backend, session.quirks)
     # J6: from a model that only speaks, text is the transcription of its speech.
     audio = session.modality == "audio" or model.speech_only
     setup = Setup(
@@ -40,14 +46,65 @@ def setup_message(config: Config) -> dict[str, object]:
         realtime_input_config=_client_detection(model)
         if config.voice.authority == "client"
         else None,
+        session_resumption=SessionResumption(transparent=True if model.transparent else None)
+        if model.resumption
+        else None,
         # The sliding window is left to its own size: an explicit one closes some reconnects
         # with 1007 (wire 4.3), and without the object compression does nothing.
         context_window_compression=ContextWindowCompression(sliding_window=SlidingWindow())
         if config.context.compression
         else None,
     )
-    message = msgspec.to_builtins(setup)
-    return _merged(message, camelised(session.setup, Setup))
+    message = _merged(msgspec.to_builtins(setup), camelised(session.setup, Setup))
+    for declaration in declarations(message):
+        # Left out it means one thing on 3.1 and another on 3.8 (wire 5).
+        if declaration.get("behavior") is None:
+            declaration["behavior"] = model.blocking_default
+        for name in {"parameters", "response"} & declaration.keys():
+            declaration[name] = normalised(declaration[name])
+    return message
+
+
+def setup_for(
+    setup: Mapping[str, object],
+    model: Traits,
+    *,
+    handle: str | None = None,
+    seeding: bool = False,
+    instruction: str | None = None,
+) -> dict[str, object]:
+    """Return the setup of one connection, made of the one of a session that begins.
+
+    `handle` resumes, unless the user's own setup has no resumption. `seeding` is whether the
+    frames of `frames.seed` come next: announced without them, the user's first turn would be
+    swallowed (wire 4.5). `instruction` is what the model was given meanwhile.
+    """
+    made = dict(setup)
+    resumption = made.get("sessionResumption")
+    if handle and isinstance(resumption, Mapping):
+        made["sessionResumption"] = {**resumption, "handle": handle}
+        compression = made.get("contextWindowCompression")
+        if isinstance(compression, Mapping):
+            # With a handle it closes the connection with 1007 (wire 4.3).
+            kept = {k: v for k, v in compression.items() if k != "triggerTokens"}
+            made["contextWindowCompression"] = kept
+    if seeding and model.seed == "history":
+        made["historyConfig"] = {"initialHistoryInClientContent": True}
+    if instruction:
+        made["systemInstruction"] = msgspec.to_builtins(text_content(instruction))
+    return made
+
+
+def declarations(setup: Mapping[str, object]) -> Iterator[dict[str, object]]:
+    """Yield the function declarations of a setup."""
+    for tool in _objects(setup.get("tools")):
+        yield from _objects(tool.get("functionDeclarations"))
+
+
+def blocks(setup: Mapping[str, object], function: str, model: Traits) -> bool:
+    """Return whether the model waits for a function's result (wire 5)."""
+    found = (d.get("behavior") for d in declarations(setup) if d.get("name") == function)
+    return str(next(found, model.blocking_default)).upper() == "BLOCKING"
 
 
 def detects_activity(setup: Mapping[str, object]) -> bool:
@@ -56,6 +113,11 @@ def detects_activity(setup: Mapping[str, object]) -> bool:
     for name in ("realtimeInputConfig", "automaticActivityDetection", "disabled"):
         found = found.get(name) if isinstance(found, Mapping) else None
     return found is not True
+
+
+def _objects(value: object) -> Iterator[dict[str, object]]:
+    if isinstance(value, list):
+        yield from (inner for inner in value if isinstance(inner, dict))
 
 
 def _client_detection(model: Traits) -> RealtimeInputConfig:

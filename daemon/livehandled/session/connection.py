@@ -2,9 +2,11 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Mapping
+import socket
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 from urllib.parse import urlsplit
 
 import anyio
@@ -12,19 +14,23 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import (
     ConnectionClosed,
     InvalidProxy,
+    InvalidProxyStatus,
     InvalidStatus,
     InvalidURI,
     WebSocketException,
 )
+from websockets.frames import Frame, Opcode
+from websockets.protocol import Event
 
 from livehandle_proto.errors import LiveHandleError
-from livehandled.gemini.auth import mask
+from livehandled.gemini.auth import Credentials, mask
 from livehandled.gemini.closing import meaning_of_close, meaning_of_http
 from livehandled.gemini.codec import Decoded, FrameError, decode_server, encode_setup
-from livehandled.gemini.endpoints import public
+from livehandled.gemini.endpoints import is_loopback, public
 from livehandled.gemini.models import Traits, traits_of
-from livehandled.gemini.opening import detects_activity
+from livehandled.gemini.opening import detects_activity, setup_for
 from livehandled.gemini.server import ServerMessage
+from livehandled.session.fetching import passwords, unreachable
 
 # The library logs every header at debug level, and one of them is the key.
 _library_log = logging.getLogger(f"{__name__}.websockets")
@@ -34,25 +40,26 @@ _library_log.setLevel(logging.INFO)
 _MAX_FRAME_BYTES = 64 * 1024 * 1024
 # Pongs were seen 8 to 30 s late while the service was busy (wire 6, 4).
 _PING_INTERVAL_S = 20.0
-_PING_TIMEOUT_S = 60.0
+_UNACKNOWLEDGED_MS = 30_000
 # The service has so long to answer our close, and all of closing is over soon after.
 _CLOSE_ANSWER_S = 0.8
 _CLOSE_S = 1.0
-_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+_OF_MESSAGES = {Opcode.TEXT, Opcode.BINARY, Opcode.CONT}
 
 
 class Plan(NamedTuple):
-    """How to reach the service and what to open the session with."""
+    """How to reach the service and what to open each connection with."""
 
     url: str
-    headers: Mapping[str, str]
-    """Credentials: never logged."""
     setup: dict[str, object]
+    """Of a session that begins."""
     connect_timeout_s: float
     setup_timeout_s: float
-    secrets: tuple[str, ...] = ()
-    """Texts that no message may show."""
+    credentials: Credentials
+    proxy: str = ""
+    """As `session.proxy`."""
     model: str = ""
+    backend: str = "gemini"
     traits: Traits = traits_of("", "gemini")
     transcript_is_text: bool = False
     """Text is wanted of a model that only speaks (J6)."""
@@ -62,14 +69,79 @@ class Plan(NamedTuple):
         """Whether activity marks may be sent: the service does not detect activity (B13)."""
         return not detects_activity(self.setup)
 
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Texts that no message may show; the tokens among them change with each connection."""
+        return (*self.credentials.secrets(), *passwords(self.proxy))
+
+    def setup_for(
+        self, *, handle: str | None = None, seeding: bool = False, instruction: str | None = None
+    ) -> dict[str, object]:
+        """Return the setup of one connection; see `livehandled.gemini.opening.setup_for`."""
+        return setup_for(
+            self.setup, self.traits, handle=handle, seeding=seeding, instruction=instruction
+        )
+
+
+class Socket(ClientConnection):
+    """A connection that knows when it last heard anything, and ends soon after the service's close.
+
+    The library waits for the service to end TCP as well, and notices at the next ping if not.
+    """
+
+    heard_at = 0.0
+    """When bytes came last, pongs among them: monotonic seconds."""
+    came = 0
+    """Whole messages that have come."""
+    taken = 0
+    """Of them, those that `recv` has returned."""
+    on_pong: Callable[[bytes, int], None] | None = None
+    """Called with a pong's payload, and how many messages came before it."""
+    _ending: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Note the beginning of the connection."""
+        super().connection_made(transport)
+        self.heard_at = time.monotonic()
+        # What the other side's machine does not acknowledge for so long is lost: a network that
+        # is gone is noticed by what is said into it, long before a pong is missed.
+        plug = transport.get_extra_info("socket")
+        plug.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _UNACKNOWLEDGED_MS)
+
+    def process_event(self, event: Event) -> None:
+        """Take one event; a pong keeps its place among the messages."""
+        super().process_event(event)
+        if not isinstance(event, Frame):
+            return
+        if event.opcode is Opcode.PONG and self.on_pong is not None:
+            self.on_pong(bytes(event.data), self.came)
+        elif event.opcode in _OF_MESSAGES and event.fin:
+            self.came += 1
+
+    async def next(self) -> bytes:
+        """Return the next message. Raises `ConnectionClosed`."""
+        frame = await self.recv(decode=False)
+        self.taken += 1
+        return frame
+
+    def data_received(self, data: bytes) -> None:
+        """Take what came, and note when."""
+        super().data_received(data)
+        self.heard_at = time.monotonic()
+        if self._ending is None and self.protocol.close_expected():
+            loop = asyncio.get_running_loop()
+            self._ending = loop.call_later(_CLOSE_ANSWER_S, self.transport.abort)
+
 
 @asynccontextmanager
-async def open_connection(plan: Plan) -> AsyncIterator[ClientConnection]:
+async def open_connection(plan: Plan) -> AsyncIterator[Socket]:
     """Open a WebSocket, and close it at the end: within a second, whatever the service does.
 
-    Raises `upstream.unreachable`, `session.timeout`, or what the service's refusal means.
+    Credentials are asked for anew. Raises what `Credentials.authorise` does,
+    `upstream.unreachable`, `session.timeout`, or what the service's refusal means.
     """
-    websocket = await _connect(plan)
+    headers = await plan.credentials.authorise()
+    websocket = await _connect(plan, headers)
     try:
         yield websocket
     finally:
@@ -81,21 +153,6 @@ async def open_connection(plan: Plan) -> AsyncIterator[ClientConnection]:
             await websocket.wait_closed()  # at once: the transport is gone
 
 
-class _Connection(ClientConnection):
-    """A connection that ends soon after the service's close.
-
-    The library waits for the service to end TCP as well, and notices at the next ping if not.
-    """
-
-    _ending: asyncio.TimerHandle | None = None
-
-    def data_received(self, data: bytes) -> None:
-        super().data_received(data)
-        if self._ending is None and self.protocol.close_expected():
-            loop = asyncio.get_running_loop()
-            self._ending = loop.call_later(_CLOSE_ANSWER_S, self.transport.abort)
-
-
 class _Attempt(connect):
     """One attempt at one address: a redirect would carry the key to another host."""
 
@@ -103,27 +160,31 @@ class _Attempt(connect):
         return exc
 
 
-async def _connect(plan: Plan) -> ClientConnection:
-    host = urlsplit(plan.url).hostname or ""
+async def _connect(plan: Plan, headers: Mapping[str, str]) -> Socket:
     try:
         with anyio.fail_after(plan.connect_timeout_s):
-            return await _Attempt(
+            websocket = await _Attempt(
                 plan.url,
-                create_connection=_Connection,
-                additional_headers=plan.headers,
+                create_connection=Socket,
+                additional_headers=headers,
                 user_agent_header="livehandle",
                 compression=None,  # base64 of noise: 60 us a frame for nothing
-                proxy=None if host in _LOOPBACK else True,
+                proxy=_proxy(plan),
                 open_timeout=None,
                 close_timeout=_CLOSE_ANSWER_S,
                 ping_interval=_PING_INTERVAL_S,
-                ping_timeout=_PING_TIMEOUT_S,
+                ping_timeout=None,  # the link counts any traffic as a sign of life
                 max_size=_MAX_FRAME_BYTES,
                 logger=_library_log,
             )
     except InvalidStatus as error:
         answer = error.response
         raise meaning_of_http(answer.status_code, bytes(answer.body), plan.secrets) from error
+    except InvalidProxyStatus as error:
+        status = error.response.status_code
+        if status == 407:
+            raise meaning_of_http(status, b"", plan.secrets) from error
+        raise unreachable(public(plan.url), f"its proxy answered with status {status}") from error
     except TimeoutError as error:
         seconds = plan.connect_timeout_s
         raise LiveHandleError(
@@ -133,11 +194,16 @@ async def _connect(plan: Plan) -> ClientConnection:
         ) from error
     # An ImportError is a SOCKS proxy without its library, a ValueError a host that is no name.
     except (OSError, WebSocketException, ImportError, ValueError) as error:
-        raise LiveHandleError(
-            "upstream.unreachable",
-            f"Cannot reach {public(plan.url)}: {mask(_why(error), plan.secrets)}. Check the "
-            "network, a proxy, and session.base_url.",
-        ) from error
+        raise unreachable(public(plan.url), mask(_why(error), plan.secrets)) from error
+    assert isinstance(websocket, Socket)
+    return websocket
+
+
+def _proxy(plan: Plan) -> str | Literal[True] | None:
+    """Return the proxy as the library takes it: True is what the environment names."""
+    if plan.proxy:
+        return None if plan.proxy == "none" else plan.proxy
+    return None if is_loopback(urlsplit(plan.url).hostname or "") else True
 
 
 def _why(error: Exception) -> str:
@@ -145,21 +211,24 @@ def _why(error: Exception) -> str:
     if isinstance(error, InvalidURI):
         return f"the URL is wrong: {error.msg}"
     if isinstance(error, InvalidProxy):
-        return f"the proxy that the environment names is wrong: {error.msg}"
+        return f"the proxy's URL is wrong: {error.msg}"
     return str(error) or type(error).__name__
 
 
-async def set_up(websocket: ClientConnection, plan: Plan) -> tuple[bytes, Decoded]:
+async def set_up(
+    websocket: Socket, plan: Plan, setup: Mapping[str, object] | None = None
+) -> tuple[bytes, Decoded]:
     """Send the setup and return the frame with the service's `setupComplete`, and what it says.
 
-    Raises `session.timeout`, `session.setup_failed`, or what the service's refusal means. Other
-    messages that come first are passed over (K5).
+    Without a setup it is that of a session that begins. Raises `session.timeout`,
+    `session.setup_failed`, or what the service's refusal means. Other messages that come first
+    are passed over (K5).
     """
     try:
         with anyio.fail_after(plan.setup_timeout_s):
-            await websocket.send(encode_setup(plan.setup), text=True)
+            await websocket.send(encode_setup(plan.setup if setup is None else setup), text=True)
             while True:
-                frame = await websocket.recv(decode=False)
+                frame = await websocket.next()
                 decoded = decode_server(frame)
                 if refused := refusal(decoded.message, plan):
                     raise refused
@@ -176,7 +245,9 @@ async def set_up(websocket: ClientConnection, plan: Plan) -> tuple[bytes, Decode
             "session.setup_failed", f"The service answered the setup with no message: {error}."
         ) from error
     except ConnectionClosed as closed:
-        raise close_error(closed, plan, during_setup=True) from closed
+        resumption = (plan.setup if setup is None else setup).get("sessionResumption")
+        with_handle = isinstance(resumption, Mapping) and "handle" in resumption
+        raise close_error(closed, plan, during_setup=True, with_handle=with_handle) from closed
 
 
 def refusal(message: ServerMessage, plan: Plan) -> LiveHandleError | None:
@@ -191,7 +262,9 @@ def refusal(message: ServerMessage, plan: Plan) -> LiveHandleError | None:
     )
 
 
-def close_error(closed: ConnectionClosed, plan: Plan, *, during_setup: bool) -> LiveHandleError:
+def close_error(
+    closed: ConnectionClosed, plan: Plan, *, during_setup: bool, with_handle: bool = False
+) -> LiveHandleError:
     """Return what a close means. Without a close frame it counts as 1006 (RFC 6455, 7.1.5).
 
     Where this side closed first, for a frame too large or a pong that did not come, it is this
@@ -199,4 +272,4 @@ def close_error(closed: ConnectionClosed, plan: Plan, *, during_setup: bool) -> 
     """
     close = closed.sent if closed.sent and not closed.rcvd_then_sent else closed.rcvd
     code, reason = (close.code, close.reason) if close else (1006, "")
-    return meaning_of_close(code, reason, during_setup, plan.secrets)
+    return meaning_of_close(code, reason, during_setup, plan.secrets, with_handle=with_handle)

@@ -10,6 +10,7 @@ from livehandle_proto import topics as t
 from livehandle_proto.values import FunctionCall, Phase, Value
 from livehandled.gemini.content import Blob, Part
 from livehandled.gemini.server import (
+    GoAway,
     ModalityTokens,
     ServerContent,
     ServerMessage,
@@ -17,9 +18,15 @@ from livehandled.gemini.server import (
     UsageMetadata,
 )
 from livehandled.session.phase import InvalidTransitionError, may_follow
+from livehandled.session.repeats import Repeats, Side
 
 SessionEvent = tuple[str, Value]
 """A topic without its `session.` prefix, and the data."""
+
+RECONNECTED = "reconnected"
+"""The reason of a turn that ended with its connection."""
+
+_MOST_LOST_CALLS = 256
 
 _PART_CHARS = 48_000
 """Base64 a line can carry beside its envelope: a multiple of 8, so that each part of a stream
@@ -29,15 +36,21 @@ of 16-bit samples holds whole samples (8 characters are 6 bytes)."""
 class Conversation:
     """Phase, turns and open tool calls of one session."""
 
-    def __init__(self, *, transcript_is_text: bool = False) -> None:
+    def __init__(self, *, transcript_is_text: bool = False, turns: int = 0) -> None:
         self.phase: Phase = "disconnected"
-        self.turns = 0
+        self.turns = turns
         self.turn_open = False
+        self.replies = 0
+        """Replies that have begun."""
+        self.generating = False
+        """Whether a reply has begun, and the service has yet to say that it has all of it."""
         self.open_calls: dict[str, FunctionCall] = {}
         """The calls not yet answered, by `call_key`."""
-        self.resume_handle: str | None = None
-        """The newest handle to resume with (A20): a secret."""
-        self.resumable = False
+        self.lost_calls: dict[str, FunctionCall] = {}
+        """Calls of a connection that was lost: no service waits for them, and their result can
+        only be told as text."""
+        self.repeats: Repeats | None = None
+        """What the service may say again after a resume."""
         self.hears_itself = False
         """Whether this side has a detector, which tells of the user's speech: then the service's
         edges are told, and move nothing."""
@@ -46,6 +59,8 @@ class Conversation:
         self._user_speaking = False
         self._cut_off = False
         """The user has cut the open turn off: what they say opens the next one (N4)."""
+        self._replied = False
+        """The model has begun to answer in the open turn."""
         self._events: list[SessionEvent] = []
 
     def move(self, phase: Phase) -> list[SessionEvent]:
@@ -70,6 +85,21 @@ class Conversation:
         self._user_ends()
         return self._drain()
 
+    @property
+    def user_speaking(self) -> bool:
+        """Whether the user speaks, as far as this side or the service has told."""
+        return self._user_speaking
+
+    @property
+    def replied(self) -> bool:
+        """Whether the model has begun to answer in the open turn."""
+        return self._replied
+
+    def release(self) -> list[SessionEvent]:
+        """Tell what was held back as a possible repeat: it was none."""
+        self._release(None)
+        return self._drain()
+
     def end_softly(self) -> list[SessionEvent]:
         """End a turn that the model has left without an answer, if there is such a turn (Z11)."""
         if self.turn_open and self.phase == "active" and not self.open_calls:
@@ -81,11 +111,36 @@ class Conversation:
         self._close_calls(keys)
         return self._drain()
 
-    def receive(self, message: ServerMessage) -> list[SessionEvent]:
-        """Return what a message of the service means, in order."""
+    def drop(self, *, turn_stays: bool) -> list[SessionEvent]:
+        """Note that the connection is lost, and the session is to go on with another.
+
+        No reply goes on, and no call of the old connection can be answered (wire 4.3): the open
+        turn ends as interrupted, unless it `stays` because what it consists of is sent again.
+        """
+        if self.open_calls:
+            ids = [call.id for call in self.open_calls.values()]
+            self.lost_calls |= self.open_calls
+            for key in list(self.lost_calls)[:-_MOST_LOST_CALLS]:
+                del self.lost_calls[key]
+            self.open_calls.clear()
+            self._events.append(("tool_call_cancelled", t.CallIds(ids=ids)))
+        self._release(None)
+        self.repeats = None
+        if not self.hears_itself:
+            self._user_speaking = False
+        if self.turn_open and not (turn_stays and not self._replied):
+            self._close_turn(RECONNECTED)
+            self.turn_open = turn_stays or self._user_speaking
+        self.generating = False
+        if self.phase != "disconnected":
+            self._move("disconnected")
+        return self._drain()
+
+    def receive(self, message: ServerMessage, now: float = 0.0) -> list[SessionEvent]:
+        """Return what a message of the service means, in order. `now` is monotonic seconds."""
         content = message.server_content
         if content is not None:
-            self._content(content)
+            self._content(content, now)
         if message.usage_metadata is not None:
             self._events.append(("usage", _usage(message.usage_metadata)))
         if message.tool_call is not None and message.tool_call.function_calls:
@@ -99,7 +154,9 @@ class Conversation:
         self._about_the_connection(message)
         return self._drain()
 
-    def _content(self, content: ServerContent) -> None:
+    def _content(self, content: ServerContent, now: float) -> None:
+        if content.model_turn is not None and content.model_turn.parts:
+            self._release("user")
         for part in content.model_turn.parts if content.model_turn is not None else ():
             self._model_speaks()
             self._part(part)
@@ -107,19 +164,40 @@ class Conversation:
             self._interrupt()
         heard, said = content.input_transcription, content.output_transcription
         if heard is not None:
-            self.turn_open = True
-            transcript = t.Transcript(text=heard.text, is_final=bool(heard.finished))
-            self._events.append(("input_transcription", transcript))
-        if said is not None and self._transcript_is_text:
-            self._model_speaks()
-            self._say(said.text)
-        elif said is not None:
-            self.turn_open = True
-            transcript = t.Transcript(text=said.text, is_final=bool(said.finished))
-            self._events.append(("output_transcription", transcript))
+            for text in self._fresh("user", heard.text, now):
+                self._heard(text, final=bool(heard.finished))
+        if said is not None:
+            for text in self._fresh("model", said.text, now):
+                self._said(text, final=bool(said.finished))
         if content.interaction_status is not None:
             status = t.InteractionStatus(status=content.interaction_status)
             self._events.append(("interaction_status", status))
+
+    def _fresh(self, side: Side, text: str, now: float) -> list[str]:
+        """Return the text without what the service says a second time after a resume."""
+        return [text] if self.repeats is None else self.repeats.heard(side, text, now)
+
+    def _release(self, side: Side | None) -> None:
+        """Tell what was held back as a possible repeat: it was none."""
+        for which, text in self.repeats.release(side) if self.repeats is not None else ():
+            if which == "user":
+                self._heard(text, final=False)
+            else:
+                self._said(text, final=False)
+
+    def _heard(self, text: str, *, final: bool) -> None:
+        self.turn_open = True
+        self._events.append(("input_transcription", t.Transcript(text=text, is_final=final)))
+
+    def _said(self, text: str, *, final: bool) -> None:
+        if self._transcript_is_text:
+            self._model_speaks()
+            self._say(text)
+            return
+        self.turn_open = True
+        if not self._replied:  # else it may trail behind speech that is complete
+            self._reply()
+        self._events.append(("output_transcription", t.Transcript(text=text, is_final=final)))
 
     def _part(self, part: Part) -> None:
         if part.text:
@@ -150,11 +228,15 @@ class Conversation:
 
     def _edges(self, content: ServerContent) -> None:
         if content.generation_complete:
+            self.generating = False
             self._events.append(("generation_complete", t.Nothing()))
         if content.turn_complete:
+            self._release(None)
             self._end_turn(content.turn_complete_reason)
 
     def _interrupt(self) -> None:
+        self._release(None)
+        self.generating = False
         if self.phase == "model_speaking":
             self._move("interrupted")
         self._cut_off = self._cut_off or self.turn_open
@@ -163,6 +245,12 @@ class Conversation:
             self._move("user_speaking" if self._user_speaking else "active")
 
     def _end_turn(self, reason: str | None) -> None:
+        self._close_turn(reason)
+        if self.phase not in {"active", "user_speaking"}:
+            self._become_active()
+
+    def _close_turn(self, reason: str | None) -> None:
+        self._replied = self.generating = False
         if self._text:
             self._events.append(("text_complete", t.Text(text="".join(self._text))))
             self._text.clear()
@@ -170,12 +258,12 @@ class Conversation:
         self.turns += 1
         self.turn_open = self._user_speaking or self._cut_off
         self._cut_off = False
-        if self.phase not in {"active", "user_speaking"}:
-            self._become_active()
 
     def _tool_call(self, message: ToolCall) -> None:
         calls = [FunctionCall(id=c.id, name=c.name, args=c.args) for c in message.function_calls]
         self.turn_open = True
+        self._reply()
+        self.generating = False  # it waits for the answers
         self.open_calls.update((call_key(call.id, call.name), call) for call in calls)
         executing = self.phase == "tool_call_executing"
         if not executing:
@@ -187,18 +275,16 @@ class Conversation:
     def _close_calls(self, keys: Iterable[str]) -> None:
         for key in keys:
             self.open_calls.pop(key, None)
+            self.lost_calls.pop(key, None)
         if not self.open_calls and self.phase in {"tool_call_pending", "tool_call_executing"}:
             self._become_active()
 
     def _about_the_connection(self, message: ServerMessage) -> None:
         if message.go_away is not None:
-            left = _milliseconds(message.go_away.time_left)
-            self._events.append(("go_away", t.GoAway(time_left_ms=left)))
+            left_ms = time_left_ms(message.go_away)
+            self._events.append(("go_away", t.GoAway(time_left_ms=left_ms)))
         update = message.session_resumption_update
-        if update is not None:
-            self.resumable = bool(update.resumable)
         if update is not None and update.new_handle:  # J8
-            self.resume_handle = update.new_handle
             told = t.ResumeUpdate(
                 resumable=bool(update.resumable),
                 last_consumed_client_message_index=update.last_consumed_client_message_index,
@@ -230,8 +316,16 @@ class Conversation:
         if self.phase == "user_speaking":
             self._move("active")
 
+    def _reply(self) -> None:
+        """Note output of the model, which is the first of a reply or goes on with one."""
+        self.generating = True
+        if not self._replied:
+            self._replied = True
+            self.replies += 1
+
     def _model_speaks(self) -> None:
         self.turn_open = True
+        self._reply()
         if self.phase != "model_speaking":
             self._by_way_of_active("model_speaking")
 
@@ -294,11 +388,14 @@ def _by_modality(details: list[ModalityTokens] | None) -> dict[str, int] | None:
     return {d.modality: d.token_count for d in details if d.modality and d.token_count}
 
 
-def _milliseconds(duration: str | None) -> int | None:
-    """Return a proto Duration (`"50s"`, `"49.5s"`) in milliseconds; None if it is not one."""
-    if duration is None:
+def time_left_ms(go_away: GoAway) -> int | None:
+    """Return how long the service leaves the connection, a proto Duration (`"50s"`, `"49.5s"`).
+
+    None if it says nothing, or not that.
+    """
+    if go_away.time_left is None:
         return None
     try:
-        return round(float(duration.removesuffix("s")) * 1000)
+        return round(float(go_away.time_left.removesuffix("s")) * 1000)
     except (ValueError, OverflowError):
         return None

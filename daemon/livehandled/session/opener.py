@@ -8,12 +8,14 @@ import msgspec
 
 from livehandle_proto import values as v
 from livehandled.config.loader import Loaded
-from livehandled.config.schema import Config
-from livehandled.gemini.auth import credentials
+from livehandled.config.schema import Config, Session
+from livehandled.gemini.auth import Credentials
 from livehandled.gemini.endpoints import endpoint, model_name
 from livehandled.gemini.generate import Service
-from livehandled.gemini.models import traits_of
+from livehandled.gemini.models import Traits, traits_of
 from livehandled.gemini.opening import setup_message
+from livehandled.gemini.refusals import refused
+from livehandled.session.access import constrained, credentials, routed
 from livehandled.session.connection import Plan
 from livehandled.voice.commit import PRESETS, TurnCommit
 from livehandled.voice.detector import (
@@ -34,32 +36,58 @@ class Opener:
         """The configuration without `connect {config}`."""
         self._environ = environ
         self._emulator_url = emulator_url
+        self._beside: tuple[Session, Credentials] | None = None
+        """Of the newest session that asked a model outside itself: its token is kept."""
 
     def plan(self, loaded: Loaded) -> Plan:
-        """Return how to open a session. Raises `auth.missing_key` or `config.invalid`."""
+        """Return how to open a session.
+
+        Raises `auth.missing_key`, `config.invalid`, or `upstream.unsupported` for a setup that
+        the service would not take.
+        """
         config = loaded.config
         if config.voice.vad == "silero":
             _find_silero()
         config = _with_named_model(config)
-        session = config.session
-        key = credentials(session, self._environ)
-        model = traits_of(session.model, session.backend)
+        found = credentials(config.session, self._environ, self._emulator_url)
+        session = routed(config.session, found)
+        model = _traits(config)
+        setup = setup_message(msgspec.structs.replace(config, session=session), model)
+        if error := refused(setup, session, model):
+            raise error
         return Plan(
-            url=endpoint(session, self._emulator_url),
-            headers=key.headers(),
-            setup=setup_message(config),
+            url=endpoint(session, self._emulator_url, constrained=constrained(found)),
+            setup=setup,
             connect_timeout_s=session.connect_timeout_ms / 1000,
             setup_timeout_s=session.setup_timeout_ms / 1000,
-            secrets=key.secrets(),
+            credentials=found,
+            proxy=session.proxy,
             model=session.model,
+            backend=session.backend,
             traits=model,
             transcript_is_text=session.modality == "text" and model.speech_only,
         )
 
     def service(self, loaded: Loaded) -> Service:
-        """Return where to ask a model outside the session, and as whom."""
+        """Return where to ask a model outside the session, and as whom.
+
+        Ephemeral tokens are for live sessions alone: the key that mints them asks.
+        """
         session = loaded.config.session
-        return Service(session, credentials(session, self._environ), self._emulator_url)
+        if session.credentials == "token":
+            session = msgspec.structs.replace(session, credentials="key")
+        if self._beside is None or self._beside[0] != session:
+            self._beside = session, credentials(session, self._environ, self._emulator_url)
+        found = self._beside[1]
+        return Service(routed(session, found), found, self._emulator_url)
+
+
+def _traits(config: Config) -> Traits:
+    """Return the traits of the model, with what the configuration knows better."""
+    quirks = dict(config.session.quirks)
+    if config.tools.audio_during_call:
+        quirks["audio_during_call"] = config.tools.audio_during_call
+    return traits_of(config.session.model, config.session.backend, quirks)
 
 
 def _with_named_model(config: Config) -> Config:

@@ -1,25 +1,60 @@
-"""What waits to be sent to the model, in order (decision Z7)."""
+"""What waits to be sent to the model, in order, whatever connection there is (decision Z7)."""
 
 from collections import deque
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from livehandle_proto.errors import LiveHandleError
+from livehandle_proto.methods import ToolAnswer
+from livehandle_proto.values import FunctionCall
+from livehandled.gemini.content import Content
 
 _MAX_BYTES = 64 * 2**20
 """Most that may wait, but for a single frame of any size."""
 
-
 _MAX_MEDIA = 4096
 """Frames of media: pre-roll and a held interruption, 2 s in all, may come in very small chunks."""
 
+_RESERVED = 64
+"""Places that tool responses have beyond the limit: nobody else's text keeps a call waiting."""
 
-class Entry(NamedTuple):
-    """One frame on its way."""
+_HELD_S = 5.0
+"""Most audio that is kept back for one call: longer, and it would arrive too fast (wire 4.8)."""
+
+Kind = Literal["text", "context", "tool", "media", "mark", "instruction", "seed"]
+"""`text` asks for a reply, `context` does not; `media` is worth nothing once it is late; a `mark`,
+an `instruction` and a `seed`, the history of a session begun anew, on another connection."""
+
+SUPERSEDED: Sequence[Kind] = ("mark", "instruction", "seed")
+"""What another connection does not need: it has its own."""
+
+Policy = Literal["pass", "drop", "buffer"]
+"""What becomes of audio during a call that the model waits for."""
+
+
+class Message(NamedTuple):
+    """One frame for the model, and what has to be known of it should the connection be lost."""
 
     frame: bytes
-    media: bool
-    """Live audio or video: worth nothing once it is late."""
+    kind: Kind
+    contents: Sequence[Content] = ()
+    """Of text and context: the turns in it."""
+    answers: Sequence[tuple[FunctionCall, ToolAnswer]] = ()
+    """Of a tool response: each call in it, and its answer."""
+
+    @property
+    def must_arrive(self) -> bool:
+        """Whether it has to arrive, on whatever connection."""
+        return self.kind in {"text", "context", "tool"}
+
+    @property
+    def by_user(self) -> bool:
+        """Whether there are words of the user in it."""
+        return self.kind == "text" or any(turn.role == "user" for turn in self.contents)
+
+
+class _Entry(NamedTuple):
+    message: Message
     put_at: float
     """Monotonic seconds."""
 
@@ -36,46 +71,140 @@ class Outbox:
         self.dropped = 0
         self._limit = limit
         self._media_s = media_s
-        self._entries: deque[Entry] = deque()
+        self._entries: deque[_Entry] = deque()
         self._bytes = 0
         self._media = 0
+        self._policy: Policy = "pass"
+        self._held: deque[_Entry] = deque()
+        self._held_bytes = 0
+        self._held_back = 0
 
     def __len__(self) -> int:
         return len(self._entries)
 
-    def put(self, frame: bytes, *, media: bool, now: float) -> None:
-        """Add a frame. Raises `session.queue_full` when only frames that must not be lost wait."""
-        self.put_all((frame,), media=media, now=now)
+    @property
+    def owing(self) -> int:
+        """How many frames wait that are no media."""
+        return len(self._entries) - self._media
 
-    def put_all(self, frames: Sequence[bytes], *, media: bool, now: float) -> None:
-        """Add frames that belong together, all or none. Raises `session.queue_full`."""
-        size = sum(map(len, frames))
-        kept = len(self._entries) - self._media
-        if not media and kept + len(frames) > self._limit:
+    def put(self, *messages: Message, now: float) -> None:
+        """Add messages, all or none. Raises `session.queue_full`. Media comes by itself.
+
+        A tool response goes before everything but what was to govern it: the instructions and
+        tool responses that wait (pains G16).
+        """
+        kind = messages[0].kind
+        if kind == "media" and self._policy != "pass":
+            self._hold(messages, now)
+            return
+        size = sum(len(message.frame) for message in messages)
+        urgent = [message for message in messages if message.kind == "tool"]
+        room = self._limit + (_RESERVED if urgent else 0)
+        if kind != "media" and self.owing + len(messages) > room:
             raise self._full()
-        while self._has_too_much(size, len(frames) if media else 0):
+        while self._has_too_much(size, len(messages) if kind == "media" else 0):
             if not self._drop_oldest_media():
                 raise self._full()
-        self._entries.extend(Entry(frame, media, now) for frame in frames)
-        self._bytes += size
-        self._media += len(frames) * media
+        rest = [message for message in messages if message.kind != "tool"]
+        self._insert(self._urgent() if urgent else 0, urgent, now)
+        self._insert(len(self._entries), rest, now)
 
-    def take(self, now: float) -> bytes | None:
-        """Remove and return the next frame that is worth sending, or None."""
+    def put_first(self, *messages: Message, now: float) -> None:
+        """Put messages before all others: they were accepted before, and are not refused."""
+        self._insert(0, messages, now)
+
+    def take(self, now: float) -> Message | None:
+        """Remove and return the next message that is worth sending, or None."""
         while self._entries:
             entry = self._entries.popleft()
-            self._bytes -= len(entry.frame)
-            self._media -= entry.media
-            if entry.media and now - entry.put_at > self._media_s:
+            self._account(entry, -1)
+            if self._is_late(entry, now):
                 self.dropped += 1
             else:
-                return entry.frame
+                return entry.message
         return None
+
+    def expire(self, now: float) -> None:
+        """Drop media that is not worth sending any more, without waiting for its turn."""
+        late = [entry for entry in self._entries if self._is_late(entry, now)]
+        if late:
+            self._entries = deque(e for e in self._entries if not self._is_late(e, now))
+        for entry in late:
+            self._account(entry, -1)
+        self.dropped += len(late)
+
+    def purge(self, *kinds: Kind) -> list[Message]:
+        """Remove and return what is of these kinds, in order."""
+        purged = [entry for entry in self._entries if entry.message.kind in kinds]
+        if purged:
+            self._entries = deque(e for e in self._entries if e.message.kind not in kinds)
+        for entry in purged:
+            self._account(entry, -1)
+        return [entry.message for entry in purged]
+
+    def hold(self, policy: Policy, now: float) -> int:
+        """Treat media so from now on; return how many frames were held back until now.
+
+        What was buffered follows when media may pass again, as if it came then.
+        """
+        held_back, self._held_back = self._held_back, 0
+        self._policy = policy
+        if policy == "pass":
+            held, self._held, self._held_bytes = self._held, deque(), 0
+            self._insert(len(self._entries), [entry.message for entry in held], now)
+        return held_back
+
+    def pending(self) -> list[Message]:
+        """Return what must arrive, in order."""
+        return [entry.message for entry in self._entries if entry.message.must_arrive]
+
+    def kinds(self) -> set[Kind]:
+        """Return the kinds of what waits."""
+        return {entry.message.kind for entry in self._entries}
 
     def clear(self) -> None:
         """Forget what waits: the session it was for has ended."""
         self._entries.clear()
-        self._bytes = self._media = 0
+        self._held.clear()
+        self._policy = "pass"
+        self._bytes = self._media = self._held_bytes = self._held_back = 0
+
+    def _hold(self, messages: Sequence[Message], now: float) -> None:
+        self._held_back += len(messages)
+        if self._policy == "drop":
+            self.dropped += len(messages)
+            return
+        self._held.extend(_Entry(message, now) for message in messages)
+        self._held_bytes += sum(len(message.frame) for message in messages)
+        while self._holds_too_much(now):
+            self._held_bytes -= len(self._held.popleft().message.frame)
+            self.dropped += 1
+
+    def _is_late(self, entry: _Entry, now: float) -> bool:
+        return entry.message.kind == "media" and now - entry.put_at > self._media_s
+
+    def _holds_too_much(self, now: float) -> bool:
+        if len(self._held) == 1:
+            return False
+        too_many = len(self._held) > _MAX_MEDIA or self._held_bytes > _MAX_BYTES
+        return too_many or now - self._held[0].put_at > _HELD_S
+
+    def _urgent(self) -> int:
+        """Return the place behind the last instruction or tool response that waits."""
+        kinds = [entry.message.kind for entry in self._entries]
+        places = (place for place, kind in enumerate(kinds, 1) if kind in {"instruction", "tool"})
+        return max(places, default=0)
+
+    def _insert(self, place: int, messages: Sequence[Message], now: float) -> None:
+        for offset, message in enumerate(messages):
+            entry = _Entry(message, now)
+            self._entries.insert(place + offset, entry)
+            self._account(entry, 1)
+
+    def _account(self, entry: _Entry, sign: Literal[1, -1]) -> None:
+        self._bytes += sign * len(entry.message.frame)
+        if entry.message.kind == "media":
+            self._media += sign
 
     def _full(self) -> LiveHandleError:
         return LiveHandleError(
@@ -91,10 +220,9 @@ class Outbox:
 
     def _drop_oldest_media(self) -> bool:
         for i, entry in enumerate(self._entries):
-            if entry.media:
+            if entry.message.kind == "media":
                 del self._entries[i]
-                self._bytes -= len(entry.frame)
-                self._media -= 1
+                self._account(entry, -1)
                 self.dropped += 1
                 return True
         return False

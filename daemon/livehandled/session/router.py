@@ -4,21 +4,27 @@ The order for each event is: telemetry, transcript, signals in the state, the vo
 then the raw event, then the semantic one. So who gets an event finds the state as it says.
 """
 
+import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 from weakref import WeakSet
 
+import msgspec
+
 from livehandle_proto import topics as t
+from livehandle_proto.errors import LiveHandleError
 from livehandle_proto.transcripts import TranscriptTurn
-from livehandle_proto.values import FunctionCall, Phase, Value
+from livehandle_proto.values import ErrorObject, FunctionCall, Phase, Value
 from livehandled.extraction.extractor import Extraction
 from livehandled.gemini.content import Content, as_object
 from livehandled.hub import Hub
-from livehandled.session.conversation import Conversation, SessionEvent
+from livehandled.session.conversation import RECONNECTED, Conversation, SessionEvent
 from livehandled.signals import Signals
 from livehandled.telemetry import Telemetry
 from livehandled.transcript import Transcript
 from livehandled.voice.playback import Playback
+
+_log = logging.getLogger(__name__)
 
 _SEMANTIC = {
     "connected": "live.connected",
@@ -31,6 +37,8 @@ _SEMANTIC = {
     "thought": "live.thought",
     "tool_call_cancelled": "live.tool_cancelled",
     "interrupted": "live.interrupted",
+    "reconnecting": "live.reconnecting",
+    "resumed": "live.resumed",
     "disconnected": "live.disconnected",
     "error": "live.error",
     "go_away": "live.go_away",
@@ -55,6 +63,12 @@ class Hearer(Protocol):
 
     def connected(self) -> None:
         """Note that the session is set up."""
+
+    def dropped(self) -> None:
+        """Note that the connection is lost, and that there will be another."""
+
+    def resumed(self) -> None:
+        """Note that the session goes on with another connection."""
 
     def ended(self) -> None:
         """Note the end of the session."""
@@ -135,6 +149,11 @@ class Router:
                 self._hub.publish(semantic, data)
             elif name in _EDGES and not self._hears_itself():
                 self._heard(now, speaking=_EDGES[name])
+
+    def tell(self, error: LiveHandleError) -> None:
+        """Log an error that nobody waits for, and publish it."""
+        _log.warning("%s [%s]", error.message, error.name)
+        self.route([("error", msgspec.convert(error.to_json(), ErrorObject))])
 
     def _model_spoke(self, audio: t.Audio, now: float) -> None:
         chars = len(audio.data)
@@ -227,6 +246,8 @@ class Router:
     def _end_turn(self, data: t.TurnComplete, now: float) -> None:
         figures = self._telemetry.turn_complete(now, data.turn)
         self._signals.hear("turn_complete", data, now)
+        if data.reason == RECONNECTED:
+            self._transcript.interrupted(None)  # all of it was said: nothing is cut
         turn = self._transcript.end_turn()
         if self.voice is not None:
             self.voice.turn_ended()
@@ -235,6 +256,21 @@ class Router:
         self._hub.publish("session.turn_complete", data)
         self._hub.publish("live.turn_metrics", figures)
         self._hub.publish("live.turn_complete", _turn_ended(data, turn))
+
+    # What the connection does.
+
+    def dropped(self, events: Iterable[SessionEvent]) -> None:
+        """Note that the connection is lost, and tell what ended with it."""
+        self.route(events)
+        if not self._hears_itself():
+            self._heard(self._clock(), speaking=False)  # the service will not tell of the end
+        if self.voice is not None:
+            self.voice.dropped()
+
+    def resumed(self) -> None:
+        """Note that another connection has taken the session up."""
+        if self.voice is not None:
+            self.voice.resumed()
 
     # What is sent.
 
@@ -320,12 +356,13 @@ class Router:
         for watcher in tuple(self._phase_watchers):
             watcher(phase)
 
-    def opened(self, voice: Hearer) -> None:
-        """Begin a session: what the last one left behind is not of this one."""
+    def opened(self, voice: Hearer, *, new: bool = True) -> None:
+        """Begin a session: of a new one, what the last left behind is no part."""
         self.voice = voice
         self._telemetry.session_opened()
-        self._transcript.clear()
-        self._signals.opened()
+        if new:
+            self._transcript.clear()
+        self._signals.opened(new=new)
 
 
 def _turn_ended(data: t.TurnComplete, turn: TranscriptTurn | None) -> t.TurnEnded:
@@ -334,6 +371,6 @@ def _turn_ended(data: t.TurnComplete, turn: TranscriptTurn | None) -> t.TurnEnde
         turn_number=None if turn is None else turn.turn_number,
         user="" if turn is None else turn.user,
         model="" if turn is None else turn.model,
-        interrupted=turn is not None and turn.interrupted,
+        interrupted=data.reason == RECONNECTED or (turn is not None and turn.interrupted),
         reason=data.reason,
     )

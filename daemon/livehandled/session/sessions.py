@@ -10,10 +10,13 @@ from livehandled.context import PendingContext
 from livehandled.extraction.extractor import Extraction
 from livehandled.session import opener
 from livehandled.session.outbox import Outbox
+from livehandled.session.resumption import TakenUp
 from livehandled.session.router import Router
-from livehandled.session.supervisor import Session
+from livehandled.session.session import Session
+from livehandled.session.supervisor import Supervisor
 from livehandled.session.voice import Voice
 from livehandled.session.writer import not_connected, say
+from livehandled.transcript import Transcript
 from livehandled.voice.reactor import Rule
 
 
@@ -31,7 +34,9 @@ class Sessions:
         router: Router,
         extraction: Extraction,
         rules: Sequence[Rule],
+        transcript: Transcript,
         clock: Callable[[], float],
+        now_ms: Callable[[], int],
         look: Callable[[], None],
     ) -> None:
         base = opening.base.config
@@ -43,6 +48,8 @@ class Sessions:
         self.outbox = Outbox(
             limit=base.limits.outbox_frames, media_s=base.limits.outbox_media_ms / 1000
         )
+        self.on_send: Callable[[], None] = _nothing
+        """Called when something was put that must arrive."""
         self.tasks: TaskGroup | None = None
         """Without one, nothing can be opened."""
         self._opening = opening
@@ -50,7 +57,9 @@ class Sessions:
         self._router = router
         self._extraction = extraction
         self._rules = rules
+        self._transcript = transcript
         self._clock = clock
+        self._now_ms = now_ms
         self._look = look
         self._opens_on_use = base.session.connect != "manual"
 
@@ -78,10 +87,13 @@ class Sessions:
         """Return whether a send finds a session, or opens one."""
         return self._opens_on_use or (self.current is not None and self.current.open)
 
-    def open(self, loaded: Loaded) -> Session:
+    def open(
+        self, loaded: Loaded, *, patient: bool = False, taken_up: TakenUp | None = None
+    ) -> Session:
         """Open a session. Once it has ended, an explicit connect alone opens another.
 
-        What is refused is refused before anything has changed.
+        What is refused is refused before anything has changed. `patient`: its first connection
+        is tried until it succeeds. `taken_up`: it is that of an earlier daemon.
         """
         if self.tasks is None:
             raise LiveHandleError(
@@ -94,7 +106,19 @@ class Sessions:
         self._opens_on_use = False
         self.loaded = loaded
         self._context.session_opens()
-        session = Session(plan, router=self._router, outbox=self.outbox, clock=self._clock)
+        session = Session(
+            plan,
+            router=self._router,
+            outbox=self.outbox,
+            transcript=self._transcript,
+            clock=self._clock,
+            now_ms=self._now_ms,
+            policy=loaded.config.resumption.policy,
+            greet=lambda session: self._greet(session, loaded.config.session.greeting),
+            look=self._look,
+            on_send=self.on_send,
+            taken_up=taken_up,
+        )
         voice = Voice(
             session,
             context=self._context,
@@ -107,9 +131,17 @@ class Sessions:
             soft_turn_s=loaded.config.voice.soft_turn_timeout_ms / 1000,
         )
         self.current, self.voice = session, voice
-        self._router.opened(voice)
-        session.start(self.tasks)
-        self._greet(session, loaded.config.session.greeting)
+        self._router.opened(voice, new=taken_up is None)
+        supervisor = Supervisor(
+            session,
+            ceiling_s=loaded.config.resumption.ceiling_ms / 1000,
+            clock=self._clock,
+            patient=patient or taken_up is not None,
+        )
+        session.connecting()
+        self.tasks.start_soon(supervisor.run)
+        if taken_up is None:
+            self._greet(session, loaded.config.session.greeting)
         return session
 
     def end(self) -> Awaitable[None]:
@@ -137,3 +169,7 @@ class Sessions:
     async def _ended(self, session: Session | None) -> None:
         if session is not None:
             await session.done()
+
+
+def _nothing() -> None:
+    pass

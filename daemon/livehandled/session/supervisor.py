@@ -1,265 +1,146 @@
-"""One session: opens its connection, runs its reader and its writer, says how it ended."""
+"""Keeps a session connected: opens its connections one after another, until it is over."""
 
-import logging
 from collections.abc import Callable
-from typing import Literal
-from uuid import uuid4
 
 import anyio
-import msgspec
-from anyio.abc import TaskGroup
 from anyio.lowlevel import checkpoint_if_cancelled
-from websockets.asyncio.client import ClientConnection
-from websockets.exceptions import ConnectionClosed
 
-from livehandle_proto import topics as t
 from livehandle_proto import values as v
 from livehandle_proto.errors import LiveHandleError
-from livehandled.gemini import frames
-from livehandled.gemini.codec import Decoded, FrameError, decode_server
-from livehandled.gemini.endpoints import public
-from livehandled.session.connection import Plan, close_error, open_connection, refusal, set_up
-from livehandled.session.conversation import Conversation
-from livehandled.session.outbox import Outbox
-from livehandled.session.raw import raw_message
-from livehandled.session.router import Router
+from livehandled.gemini.closing import action_of
+from livehandled.session.connection import open_connection, set_up
+from livehandled.session.link import Link
+from livehandled.session.resumption import Way
+from livehandled.session.retry import Loss, Retries
+from livehandled.session.rotation import Rotation
+from livehandled.session.session import Session, close_of
 
-_log = logging.getLogger(__name__)
-
-_STOP_GRACE_S = 0.8
+_MOST_REFUSALS = 2
+"""Setups with the same handle."""
 
 
-class Session:
-    """One conversation with the model, from `start` to `ended`.
+class Supervisor:
+    """Runs one session, `connecting` already: the one task in which its connections live.
 
-    It has one task, in which reader and writer live. Everything else is called from the same
-    event loop and never waits, but `settled` and `done`.
+    `patient` is for a session that nobody waits for: its first connection is tried again too.
+    Else a session that cannot be set up at all fails at once, and whoever opened it is told.
     """
 
     def __init__(
         self,
-        plan: Plan,
+        session: Session,
         *,
-        router: Router,
-        outbox: Outbox,
+        ceiling_s: float,
         clock: Callable[[], float],
+        patient: bool = False,
+        retries: Retries | None = None,
     ) -> None:
-        self.id: str | None = None
-        self.conversation = Conversation(transcript_is_text=plan.transcript_is_text)
-        self.ended: v.Ended | None = None
-        self.last_close: v.Close | None = None
-        self.ready = False
-        self.plan = plan
-        self._router = router
-        self._outbox = outbox
+        self._session = session
+        self._ceiling_s = ceiling_s
         self._clock = clock
-        self._ready_at: float | None = None
-        self._error: LiveHandleError | None = None
-        self._settled = anyio.Event()
-        self._done = anyio.Event()
-        self._wake = anyio.Event()
-        self._scope = anyio.CancelScope()
-        self._stop_reason: Literal["disconnected", "stopped"] | None = None
+        self._patient = patient
+        self._retries = retries or Retries()
+        self._set_up = False
+        self._refusals = 0
 
-    def start(self, tasks: TaskGroup) -> None:
-        """Begin to open the connection; `settled` tells when the session is set up."""
-        self._router.route(self.conversation.move("connecting"))
-        tasks.start_soon(self._run)
-
-    @property
-    def open(self) -> bool:
-        """Whether the session takes what is to be sent: it has not ended and is not ending."""
-        return self.ended is None and self._stop_reason is None
-
-    async def _run(self) -> None:
-        """Open the connection and converse until either side ends it. Never raises for that."""
-        ended = v.Ended(reason="stopped")
+    async def run(self) -> None:
+        """Converse until the session is stopped or cannot go on. Never raises for that."""
+        session = self._session
+        ended, error = v.Ended(reason="stopped"), None
         try:
-            with self._scope:
-                ended = await self._converse()
-            if self._stop_reason is not None:
-                ended = v.Ended(reason=self._stop_reason)
-        except LiveHandleError as error:
-            self._error = error
-            close = _close(error)
-            if close.code is not None:
-                self.last_close = close
-            ended = v.Ended(reason="failed", code=close.code, message=error.message)
-            self.tell(error)
+            with session.scope:
+                error = await self._stay_connected()
+                ended = ended if error is None else _failed(error, session.established)
+            if session.stop_reason is not None:
+                ended, error = v.Ended(reason=session.stop_reason), None
         finally:
-            self._finish(ended)
+            session.finish(ended, error)
 
-    def put(self, *frames: bytes, media: bool = False) -> None:
-        """Queue frames for the model, all or none.
-
-        Raises `session.queue_full`, and `session.ended` once the session is not `open`: the
-        outbox is the next session's too.
-        """
-        if not self.open:
-            raise LiveHandleError("session.ended", "The session has ended: call connect.")
-        self._outbox.put_all(frames, media=media, now=self._clock())
-        self._wake.set()
-
-    def instruct(self, instruction: str) -> None:
-        """Give the model another instruction, in the way it takes one (B17, wire 4.6).
-
-        Raises `upstream.unsupported` for a model that would close the session.
-        """
-        how = self.plan.traits.instruction
-        if how == "refused":
-            raise LiveHandleError(
-                "upstream.unsupported",
-                f"{self.plan.model} takes no other instruction while it runs: disconnect, and "
-                "connect with another session.instruction.",
-                field="instruction",
-                model=self.plan.model,
-                why="the service would close the session",
-            )
-        self.put(frames.instruction(instruction, how))
-
-    async def settled(self) -> None:
-        """Wait until the session is set up. Raises why it could not be."""
-        # Bounded by the deadlines of connecting and of the setup.
-        await self._settled.wait()
-        if self._error is not None:
-            raise LiveHandleError(self._error.name, self._error.message, **self._error.data)
-        if self._ready_at is None:
-            raise LiveHandleError("session.ended", "The session was ended before it was set up.")
-
-    async def done(self) -> v.Ended:
-        """Wait until the session has ended, and return how (decision Z1: every waiter is told)."""
-        if self.ended is None:  # what is known is told, even where no time is left to wait
-            # As long as the session lasts: whoever calls sets the deadline.
-            await self._done.wait()
-        assert self.ended is not None
-        return self.ended
-
-    def stop(self, reason: Literal["disconnected", "stopped"]) -> None:
-        """Begin to end the session; `done` tells when it has."""
-        if self.open:
-            self._stop_reason = reason
-            self._router.route(self.conversation.move("disconnecting"))
-            if self.ready:
-                # What was sent before goes out first, as far as it goes out at all.
-                self._wake.set()
-                self._scope.deadline = anyio.current_time() + _STOP_GRACE_S
-            else:
-                self._scope.cancel()
-
-    def describe(self, *, backend: str, model: str) -> v.Session:
-        """Return the session as clients see it."""
-        talk = self.conversation
-        since = self._ready_at if self.ended is None else None
-        connection = v.Connection(generation=1, url=public(self.plan.url))
-        return v.Session(
-            session_id=self.id,
-            phase=talk.phase,
-            backend=backend,
-            model=model,
-            connected_ms=None if since is None else int((self._clock() - since) * 1000),
-            connection=connection if self.ended is None else None,
-            resumable=talk.resumable,
-            reconnects=0,
-            current_turn=talk.turns if talk.turn_open and self.ended is None else None,
-            turns=talk.turns,
-            last_close=self.last_close,
-        )
-
-    async def _converse(self) -> v.Ended:
-        async with open_connection(self.plan) as websocket:
-            await checkpoint_if_cancelled()  # `stop` may have come first by a hair
-            self._router.route(self.conversation.move("setup_sent"))
-            frame, answer = await set_up(websocket, self.plan)
-            await checkpoint_if_cancelled()
-            self._set_up(answer)
-            self._take(frame, answer)
-            ended = v.Ended(reason="stopped")
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(self._write, websocket, tasks.cancel_scope)
-                ended = await self._read(websocket)
-                tasks.cancel_scope.cancel()
-        return ended
-
-    def _set_up(self, answer: Decoded) -> None:
-        complete = answer.message.setup_complete
-        self.id = (complete.session_id if complete is not None else None) or str(uuid4())
-        self._ready_at = self._clock()
-        self.ready = True
-        self._router.route(self.conversation.move("active"))
-        self._router.route([("connected", t.SessionStarted(session_id=self.id))])
-        _log.info("session %s is set up at %s", self.id, public(self.plan.url))
-        self._settled.set()
-
-    async def _read(self, websocket: ClientConnection) -> v.Ended:
+    async def _stay_connected(self) -> LiveHandleError | None:
+        """Open connections until none may be opened any more; return why, None if stopped."""
+        session = self._session
         while True:
-            try:
-                # As long as the service is silent: pings notice a dead connection.
-                frame = await websocket.recv(decode=False)
-            except ConnectionClosed as closed:
-                return self._closed(closed)
-            try:
-                decoded = decode_server(frame)
-            except FrameError as error:
-                self.tell(LiveHandleError("upstream.bad_message", f"Not a message: {error}."))
-                continue
-            self._take(frame, decoded)
+            way = session.resumption.way(first=session.first)
+            lost = await self._connection(way)
+            if session.stop_reason is not None:
+                return None
+            if lost is not None and session.first and not self._patient:
+                return lost
+            action: Loss = "rotate" if lost is None else action_of(lost)
+            if action == "fresh" or self._refused_often(lost, way):
+                session.resumption.handles.failed()
+            delay = self._retries.lost(action, self._clock())
+            if delay is None:
+                assert lost is not None  # a rotation is never the last
+                return lost
+            session.reconnecting(self._retries.attempt, delay, _cause(lost))
+            await anyio.sleep(delay)
+            session.connecting()
 
-    def _take(self, frame: bytes, decoded: Decoded) -> None:
-        """Tell what a message says."""
-        if self._router.wants_raw():
-            self._router.route([("raw", raw_message(frame, self.plan.secrets))])
-        for field in decoded.skipped:
-            self.tell(LiveHandleError("upstream.bad_message", f"Passed over {field}."))
-        if refused := refusal(decoded.message, self.plan):
-            self.tell(refused)
-        if self._stop_reason is None:
-            self._router.route(self.conversation.receive(decoded.message))
+    def _refused_often(self, lost: LiveHandleError | None, way: Way) -> bool:
+        """Return whether setups with a handle were closed twice in a row (pains 8).
 
-    async def _write(self, websocket: ClientConnection, conversing: anyio.CancelScope) -> None:
-        while True:
-            frame = self._outbox.take(self._clock())
-            if frame is None and self._stop_reason is not None:
-                conversing.cancel()
-                return
-            if frame is None:
-                # As long as nobody has anything to say.
-                await self._wake.wait()
-                self._wake = anyio.Event()
-                continue
-            try:
-                await websocket.send(frame, text=True)
-            except ConnectionClosed:
-                return  # the reader is told the same, and says how it ended
+        No close code blames the handle by itself then, but without it things go on.
+        """
+        refused = lost is not None and not self._set_up and close_of(lost).code is not None
+        self._refusals = self._refusals + 1 if refused and way.handle is not None else 0
+        return self._refusals >= _MOST_REFUSALS
 
-    def _closed(self, closed: ConnectionClosed) -> v.Ended:
-        error = close_error(closed, self.plan, during_setup=False)
-        self.last_close = _close(error)
-        code, reason = self.last_close.code, self.last_close.reason
-        if code != 1000:
-            self.tell(error)
-        return v.Ended(reason="closed", code=code, message=reason or error.message)
+    async def _connection(self, way: Way) -> LiveHandleError | None:
+        """Hold one connection; return why it was lost, None where this side gave it up."""
+        session, plan = self._session, self._session.plan
+        self._set_up = False
+        try:
+            async with open_connection(plan) as socket:
+                await checkpoint_if_cancelled()  # `stop` may have come first by a hair
+                session.handshaking()
+                instruction = session.instruction
+                setup = plan.setup_for(
+                    handle=way.handle,
+                    seeding=way.restored == "reseeded",
+                    instruction=instruction,
+                )
+                frame, answer = await set_up(socket, plan, setup)
+                await checkpoint_if_cancelled()
+                now = self._clock()
+                self._set_up = True
+                self._retries.set_up(now)
+                link = Link(
+                    socket,
+                    plan,
+                    outbox=session.outbox,
+                    ledger=session.resumption.ledger,
+                    rotation=Rotation(now, self._ceiling_s),
+                    clock=self._clock,
+                    take=session.take,
+                    tell=session.tell,
+                    quiet=session.quiet,
+                    replying=lambda: session.conversation.generating,
+                )
+                session.set_up(answer, way)
+                session.conversing(link, instruction)
+                session.take(frame, answer)
+                await link.run()
+                if session.stop_reason is None:
+                    session.dropped(link.lost)
+        except LiveHandleError as error:
+            session.refused(error)
+            return error
+        return link.lost
 
-    def tell(self, error: LiveHandleError) -> None:
-        """Log an error that nobody waits for, and publish it."""
-        _log.warning("%s [%s]", error.message, error.name)
-        told = error.to_json()
-        self._router.route([("error", msgspec.convert(told, v.ErrorObject))])
 
-    def _finish(self, ended: v.Ended) -> None:
-        self.ended = ended
-        self.ready = False
-        self._outbox.clear()
-        self._router.route(self.conversation.move("disconnected"))
-        self._router.route([("disconnected", ended)])
-        _log.info("session %s ended: %s", self.id or "-", ended.reason)
-        self._settled.set()
-        self._done.set()
+def _cause(lost: LiveHandleError | None) -> str:
+    """Return why there is no connection, in the service's own words where it had any."""
+    if lost is None:
+        return "rotation"
+    close = close_of(lost)
+    if close.code is None:
+        return lost.message
+    return f"closed with code {close.code}" + (f": {close.reason}" if close.reason else "")
 
 
-def _close(error: LiveHandleError) -> v.Close:
-    """Return the close that an error tells of; without a code where it tells of none."""
-    code, reason = error.data.get("close_code"), error.data.get("close_reason")
-    return v.Close(
-        code=code if isinstance(code, int) else None,
-        reason=reason if isinstance(reason, str) else None,
-    )
+def _failed(error: LiveHandleError, established: bool) -> v.Ended:
+    close = close_of(error)
+    if established and close.code is not None:
+        return v.Ended(reason="closed", code=close.code, message=close.reason or error.message)
+    return v.Ended(reason="failed", code=close.code, message=error.message)

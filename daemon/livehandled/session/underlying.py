@@ -37,7 +37,8 @@ class UnderlyingSession(Writer):
     def resume_handle(self) -> str | None:
         """Return the newest handle to resume with, None before the first (A20). A secret."""
         session = self._sessions.current
-        return None if session is None else session.conversation.resume_handle
+        kept = None if session is None else session.resumption.handles.kept
+        return None if kept is None else kept.handle
 
     def wait_for_phase(self, phase: Phase, timeout_ms: int | None = None) -> Awaitable[Phase]:
         """Wait until the phase is reached, if only for a moment; at once where it is already.

@@ -12,8 +12,9 @@ from livehandle_proto.errors import LiveHandleError
 from livehandled.context import PendingContext
 from livehandled.effects import Executor, Pending, Start
 from livehandled.gemini import frames
+from livehandled.session.outbox import Message
 from livehandled.session.router import Router
-from livehandled.session.supervisor import Session
+from livehandled.session.session import Session
 from livehandled.voice.microphone import Audio, Committed, Heard, Microphone, Step
 from livehandled.voice.playback import Playback, seconds_of
 from livehandled.voice.reactor import (
@@ -237,7 +238,8 @@ class Voice:
         if not self._session.plan.takes_marks or start == self._activity_told:
             return
         try:
-            self._session.put(frames.activity_start() if start else frames.activity_end())
+            frame = frames.activity_start() if start else frames.activity_end()
+            self._session.put(Message(frame, "mark"))
         except LiveHandleError:
             self.state = replace(self.state, activity_open=self._activity_told)
             if self.microphone is not None:
@@ -254,11 +256,26 @@ class Voice:
     def send_context(self, effect: SendContext) -> None:
         """Add turns to the history (D7)."""
         if effect.turns:
-            self._session.put(frames.client_content(effect.turns, turn_complete=False))
+            frame = frames.client_content(effect.turns, turn_complete=False)
+            self._session.put(Message(frame, "context", effect.turns))
 
     def connected(self) -> None:
         """Note that the session is set up."""
         self._context.session_set_up()
+
+    def dropped(self) -> None:
+        """Note that the connection is lost: what its service was told is worth nothing now."""
+        self._activity_told = False
+        self._late_ends = 0
+        if not self.hears_itself and self.state.user_speaking and not self.state.activity_open:
+            now = self._clock()
+            self._unasked(lambda: self._speech(False, now, marked=False))
+
+    def resumed(self) -> None:
+        """Begin an activity that goes on once more, for the service that takes it up (Z3)."""
+        if self.state.activity_open and self._session.plan.takes_marks:
+            self._activity_told = True
+            self._session.put_first(Message(frames.activity_start(), "mark"))
 
     def ended(self) -> None:
         """Note the end of the session: context that waited was for it, if it ever was set up."""
@@ -297,7 +314,7 @@ class Voice:
     def _carry_out(self, one: Step, now: float) -> Pending | None:
         match one:
             case Audio(data=data):
-                self._session.put(frames.audio(data), media=True)
+                self._session.put(Message(frames.audio(data), "media"))
             case Heard(speaking=speaking):
                 self._late_ends += not speaking
                 self._user_speech(now, speaking=speaking)

@@ -16,8 +16,9 @@ from livehandled.gemini import frames
 from livehandled.gemini.content import Content
 from livehandled.session import payload
 from livehandled.session.conversation import call_key
+from livehandled.session.outbox import Message
 from livehandled.session.router import Router
-from livehandled.session.supervisor import Session
+from livehandled.session.session import Session
 from livehandled.session.voice import Voice
 
 
@@ -41,10 +42,10 @@ class Sent:
     @property
     def done(self) -> bool:
         """Whether there is nothing to wait for."""
-        return (self._session is None or self._session.ready) and self._pending is None
+        return (self._session is None or self._session.established) and self._pending is None
 
     def __await__(self) -> Generator[object, object, None]:
-        if self._session is not None and not self._session.ready:
+        if self._session is not None and not self._session.established:
             yield from self._session.settled().__await__()
         if self._pending is not None:
             yield from self._pending.__await__()
@@ -100,7 +101,7 @@ class Writer:
         """
         pcm, text = payload.pcm(data)
         session = self._for_the_user()
-        session.put(frames.audio(text), media=True)
+        session.put(Message(frames.audio(text), "media"))
         self._router.audio_sent(len(pcm))
         return Sent(session)
 
@@ -108,7 +109,7 @@ class Writer:
         """Send one picture: a JPEG, or its base64 (B4). Raises `video.not_jpeg`."""
         text = payload.jpeg(data)
         session = self._for_the_user()
-        session.put(frames.video(text), media=True)
+        session.put(Message(frames.video(text), "media"))
         self._router.video_sent()
         return Sent(session)
 
@@ -129,7 +130,8 @@ class Writer:
                 expected="at least one turn",
             )
         session = self._sessions.opened()
-        session.put(frames.client_content(contents, turn_complete=turn_complete))
+        frame = frames.client_content(contents, turn_complete=turn_complete)
+        session.put(Message(frame, "text" if turn_complete else "context", contents))
         self._router.content_sent(session.conversation, contents)
         return Sent(session)
 
@@ -157,7 +159,8 @@ class Writer:
                 expected="at least one response",
             )
         session = self._sessions.existing()
-        calls = session.conversation.open_calls
+        talk = session.conversation
+        calls = talk.lost_calls | talk.open_calls
         finished: set[str] = set()
         for response in responses:
             key = call_key(response.id, response.name)
@@ -172,9 +175,11 @@ class Writer:
                 )
             if not response.will_continue:
                 finished.add(key)
-        answered = [(calls[call_key(r.id, r.name)], r.response) for r in responses]
-        session.put(frames.tool_response(responses, session.plan.traits))
-        self._router.tools_answered(session.conversation, answered, finished)
+        answers = [(calls[call_key(r.id, r.name)], r) for r in responses]
+        session.answer(answers)
+        results = [(call, answer.response) for call, answer in answers]
+        self._router.tools_answered(talk, results, finished)
+        session.answered()
         return Sent(session)
 
     def disconnect(self) -> Awaitable[None]:
@@ -224,7 +229,7 @@ def _unknown_call(message: str) -> LiveHandleError:
 def say(session: Session, router: Router, text: str) -> None:
     """Send a typed turn to a session (B1)."""
     router.text_sent()
-    session.put(frames.text_turn(text))
+    session.put(Message(frames.text_turn(text, session.plan.traits), "text"))
     router.user_typed(session.conversation, text)
 
 

@@ -288,3 +288,78 @@ def test_extractors_come_from_any_source_and_a_stronger_one_replaces_them(path: 
 def test_the_interval_of_the_metrics_is_not_a_sessions() -> None:
     with pytest.raises(LiveHandleError, match=r"Leave metrics\.interval_ms out of connect"):
         loader.with_overrides(load(), {"metrics": {"interval_ms": 1000}})
+
+
+# Quirks of a model, and the proxy.
+
+
+def quirky(path: Path, text: str) -> LiveHandleError:
+    with pytest.raises(LiveHandleError) as caught:
+        load(path, f"[session.quirks]\n{text}\n")
+    assert caught.value.name == "config.invalid"
+    assert caught.value.data["file"] == str(path)
+    return caught.value
+
+
+def test_quirks_of_a_model_are_taken_by_trait(path: Path) -> None:
+    loaded = load(path, '[session.quirks]\ntyped_turn = "realtime"\nresumption = false\n')
+    assert loaded.config.session.quirks == {"typed_turn": "realtime", "resumption": False}
+
+
+def test_a_quirk_that_is_no_trait_is_refused_with_the_nearest(path: Path) -> None:
+    error = quirky(path, 'typed_turns = "realtime"')
+    assert error.data["param"] == "session.quirks"
+    assert error.data["did_you_mean"] == "typed_turn"
+    assert "audio_during_call" in str(error.data["expected"])
+
+
+def test_a_value_that_its_trait_has_not_is_refused_with_the_nearest(path: Path) -> None:
+    error = quirky(path, 'audio_during_call = "buffers"')
+    assert error.data["param"] == "session.quirks.audio_during_call"
+    assert error.data["did_you_mean"] == "buffer"
+    assert error.data["expected"] == "one of pass, drop, buffer"
+    assert quirky(path, "resumption = 1").data["expected"] == "one of true, false"
+
+
+@pytest.mark.parametrize(
+    ("proxy", "shown"),
+    [
+        ("http://user:secret@proxy.example:8080", "http://***@proxy.example:8080"),
+        ("socks5://proxy.example:1080", "socks5://proxy.example:1080"),
+        ("none", "none"),
+        ("", ""),
+        ("http://user:secret@[x", "***"),
+    ],
+)
+def test_the_password_of_a_proxy_is_masked_in_the_effective_configuration(
+    proxy: str, shown: str
+) -> None:
+    loaded = load(flags={"session.proxy": proxy})
+    assert loaded.config.session.proxy == proxy
+    assert loader.effective(loaded)["session"]["proxy"]["value"] == shown
+
+
+@pytest.mark.parametrize(
+    "proxy",
+    ["None", "proxy.example:8080", "ftp://proxy.example", "http://", "http://x/path", "http://x?y"],
+)
+def test_what_is_no_proxy_is_refused_without_being_repeated(proxy: str) -> None:
+    with pytest.raises(LiveHandleError) as caught:
+        load(flags={"session.proxy": proxy})
+    assert caught.value.data["param"] == "session.proxy"
+
+
+@pytest.mark.parametrize("name", ["session.credentials", "session.proxy", "resumption.store"])
+def test_what_the_daemon_sends_and_keeps_is_not_for_connect_to_say(name: str) -> None:
+    section, key = name.split(".")
+    value = {"session.credentials": "key", "session.proxy": "none"}.get(name, False)
+    with pytest.raises(LiveHandleError) as caught:
+        loader.with_overrides(load(), {section: {key: value}})
+    assert caught.value.data["param"] == name
+
+
+def test_connect_may_say_how_to_resume_and_what_a_call_does_to_audio() -> None:
+    overrides = {"resumption": {"policy": "fresh"}, "tools": {"audio_during_call": "drop"}}
+    config = loader.with_overrides(load(), overrides).config
+    assert config.resumption.policy == "fresh"
+    assert config.tools.audio_during_call == "drop"

@@ -10,6 +10,7 @@ import anyio
 import pytest
 from msgspec import inspect
 
+from livehandle_emulator.faults import Faults
 from livehandle_proto.extractors import ExtractorSpec
 from livehandle_proto.methods import METHODS
 from livehandled.config.schema import Limits
@@ -142,6 +143,7 @@ def _peer(rig: HandleRig, ours: Any) -> Peer:
         clock=lambda: 1.0,
         clients=list,
         shut_down=lambda: None,
+        faults=Faults(),
     )
     handlers = Calls(rig.handle, hub, around).handlers()
     limits = PeerLimits(line_bytes=Limits().max_line_bytes, buffer_bytes=2**20)

@@ -16,7 +16,7 @@ from livehandle_proto.extractors import ExtractorRun, ExtractorSpec
 from livehandled.config.schema import Session
 from livehandled.extraction import llm_kind
 from livehandled.extraction.llm_kind import ModelClient
-from livehandled.gemini.auth import Credentials
+from livehandled.gemini.auth import Key
 from livehandled.gemini.generate import Service
 from support.emulator import FAST, serving
 
@@ -47,7 +47,7 @@ def spec(model: str = "", schema: dict[str, object] | None = SCHEMA) -> Extracto
 @asynccontextmanager
 async def models(port: int) -> AsyncIterator[ModelClient]:
     session = Session(base_url=f"http://127.0.0.1:{port}")
-    client = ModelClient(lambda: Service(session, Credentials(KEY, "env")))
+    client = ModelClient(lambda: Service(session, Key(KEY, "env")))
     try:
         yield client
     finally:

@@ -10,21 +10,29 @@ from hypothesis import strategies as st
 
 from livehandle_proto.errors import LiveHandleError
 from livehandled.config.schema import Session
-from livehandled.gemini.auth import credentials, mask
+from livehandled.gemini.auth import Key, find_key, fingerprint, mask
+from livehandled.gemini.closing import action_of
 
 KEY = "AIzaNotAKey-0123456789_x"
 
 
+def found(session: Session, environ: dict[str, str]) -> Key:
+    key = find_key(session, environ)
+    assert key is not None
+    return key
+
+
 def key_of(session: Session, environ: dict[str, str]) -> str:
-    headers = credentials(session, environ).headers()
+    headers = found(session, environ).headers()
     assert list(headers) == ["x-goog-api-key"]
     return headers["x-goog-api-key"]
 
 
 def refused(session: Session, environ: dict[str, str]) -> LiveHandleError:
     with pytest.raises(LiveHandleError) as error:
-        credentials(session, environ)
+        find_key(session, environ)
     assert error.value.name == "auth.missing_key"
+    assert action_of(error.value) == "stop"
     assert KEY not in str(error.value.to_json())
     return error.value
 
@@ -71,7 +79,7 @@ def test_systemds_credentials_directory_has_the_key(systemd: Path, name: str) ->
     (systemd / name).chmod(0o440)
     environ = {"CREDENTIALS_DIRECTORY": str(systemd)}
     assert key_of(Session(), environ) == KEY
-    assert credentials(Session(), environ).origin == f"file {systemd / name}"
+    assert found(Session(), environ).origin == f"file {systemd / name}"
 
 
 def test_the_environment_comes_before_systemd_and_systemd_before_the_key_file(
@@ -134,29 +142,44 @@ def test_a_key_that_no_header_can_carry_is_refused(key_file: Path, key: str) -> 
     assert "env GEMINI_API_KEY" in refused(Session(), {"GEMINI_API_KEY": key}).message
 
 
-def test_without_a_key_the_error_says_what_to_do() -> None:
-    message = refused(Session(), {}).message
-    assert "GEMINI_API_KEY" in message
-    assert "--emulator" in message
-
-
-def test_without_a_key_vertex_says_that_it_needs_one_for_now() -> None:
-    message = refused(Session(backend="vertex"), {"GOOGLE_CLOUD_PROJECT": "p"}).message
-    assert "GOOGLE_API_KEY" in message
-    assert "default credentials are not supported yet" in message
+@pytest.mark.parametrize("backend", ["gemini", "vertex"])
+def test_without_a_key_there_is_none(backend: str) -> None:
+    session = Session(backend="vertex" if backend == "vertex" else "gemini")
+    assert find_key(session, {"GEMINI_API_KEY": " "}) is None
 
 
 def test_the_emulator_needs_no_key_and_is_not_sent_a_real_one() -> None:
-    found = credentials(Session(backend="emulator"), {"GEMINI_API_KEY": KEY})
-    assert found.headers() == {"x-goog-api-key": "emulator"}
-    assert found.secrets() == ()
+    key = found(Session(backend="emulator"), {"GEMINI_API_KEY": KEY})
+    assert key.headers() == {"x-goog-api-key": "emulator"}
+    assert key.secrets() == ()
 
 
-def test_credentials_do_not_show_the_key() -> None:
-    found = credentials(Session(), {"GEMINI_API_KEY": KEY})
-    assert found.secrets() == (KEY,)
-    assert KEY not in repr(found) + str(found) + f"{found}"
-    assert not hasattr(found, "__dict__")
+def test_a_key_does_not_show_itself() -> None:
+    key = found(Session(), {"GEMINI_API_KEY": KEY})
+    assert key.secrets() == (KEY,)
+    assert KEY not in repr(key) + str(key) + f"{key}"
+    assert not hasattr(key, "__dict__")
+
+
+def test_a_key_that_is_an_ephemeral_token_travels_as_one() -> None:
+    token = found(Session(), {"GEMINI_API_KEY": f"auth_tokens/{KEY}"})
+    assert token.is_token
+    assert token.headers() == {"Authorization": f"Token auth_tokens/{KEY}"}
+    assert not found(Session(), {"GEMINI_API_KEY": KEY}).is_token
+
+
+@pytest.mark.anyio
+async def test_a_key_is_the_same_at_every_request() -> None:
+    key = Key(KEY, "test")
+    assert await key.authorise() == await key.authorise(reuse=True) == {"x-goog-api-key": KEY}
+
+
+def test_a_fingerprint_tells_keys_apart_and_tells_nothing_of_them() -> None:
+    prints = {Key(text, "test").fingerprint for text in (KEY, KEY + "x", KEY[:-1])}
+    assert len(prints) == 3
+    assert all(len(p) == 16 and int(p, 16) >= 0 and p not in KEY for p in prints)
+    assert Key(KEY, "here").fingerprint == Key(KEY, "there").fingerprint
+    assert fingerprint("ab", "c") != fingerprint("a", "bc")
 
 
 @pytest.mark.parametrize(

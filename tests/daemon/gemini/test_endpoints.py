@@ -4,7 +4,7 @@ import pytest
 
 from livehandle_proto.errors import LiveHandleError
 from livehandled.config.schema import Session
-from livehandled.gemini.endpoints import endpoint, model_name, public
+from livehandled.gemini.endpoints import endpoint, is_loopback, model_name, public
 
 GEMINI = "/ws/google.ai.generativelanguage.v1beta.GenerativeService.BidiGenerateContent"
 VERTEX = "/ws/google.cloud.aiplatform.v1beta1.LlmBidiService/BidiGenerateContent"
@@ -183,3 +183,37 @@ def test_a_model_has_the_resource_name_of_its_backend(session: Session, name: st
 )
 def test_a_url_is_shown_without_what_may_be_secret(url: str, shown: str) -> None:
     assert public(url) == shown
+
+
+# Ephemeral tokens (wire 1.2).
+
+
+@pytest.mark.parametrize("version", ["", "v1alpha"])
+def test_tokens_have_a_path_of_their_own_and_one_version(version: str) -> None:
+    path = GEMINI.replace("v1beta", "v1alpha") + "Constrained"
+    assert endpoint(Session(api_version=version), constrained=True).endswith(path)
+    gateway = Session(api_version=version, base_url="https://gateway.example/x")
+    assert endpoint(gateway, constrained=True) == f"wss://gateway.example/x{path}"
+
+
+def test_another_version_takes_no_tokens() -> None:
+    with pytest.raises(LiveHandleError) as caught:
+        endpoint(Session(api_version="v1beta"), constrained=True)
+    assert caught.value.name == "config.invalid"
+    assert caught.value.data["param"] == "session.api_version"
+
+
+@pytest.mark.parametrize(
+    ("host", "local"),
+    [
+        ("localhost", True),
+        ("127.0.0.1", True),
+        ("127.8.0.1", True),
+        ("::1", True),
+        ("gateway.example", False),
+        ("10.0.0.1", False),
+        ("", False),
+    ],
+)
+def test_this_machine_is_known_by_its_addresses(host: str, local: bool) -> None:
+    assert is_loopback(host) is local

@@ -11,18 +11,61 @@ from livehandle_proto.methods import ToolAnswer
 from livehandled.gemini import frames
 from livehandled.gemini.codec import decode_client
 from livehandled.gemini.content import Content, text_content
-from livehandled.gemini.models import Instruction, traits_of
+from livehandled.gemini.models import InPlace, Traits, traits_of
 
 TAKES_ALL = traits_of("gemini-3.8-live", "gemini")
+OLDER = traits_of("gemini-3.1-flash-live-preview", "gemini")
+TURNS_ALONE = traits_of("gemini-live-2.5-flash", "gemini")
 
 
 def test_b1_text_is_one_complete_user_turn() -> None:
-    assert json.loads(frames.text_turn("I am pescatarian")) == {
+    assert json.loads(frames.text_turn("I am pescatarian", TAKES_ALL)) == {
         "clientContent": {
             "turns": [{"role": "user", "parts": [{"text": "I am pescatarian"}]}],
             "turnComplete": True,
         }
     }
+
+
+def test_where_a_content_turn_would_close_the_session_text_is_live_input() -> None:
+    frame = json.loads(frames.text_turn("I am pescatarian", OLDER))
+    assert frame == {"realtimeInput": {"text": "I am pescatarian"}}
+
+
+def seeded(model: Traits, *turns: tuple[frames.Role, str]) -> list[object]:
+    """Return what a seed consists of: role and text of each turn, and whether it is complete."""
+    sent = [decode_client(frame).client_content for frame in frames.seed(turns, model)]
+    found: list[object] = []
+    for content in sent:
+        assert content is not None
+        found += [(turn.role, turn.parts[0].text) for turn in content.turns]
+        found.append(content.turn_complete)
+    return found
+
+
+@pytest.mark.parametrize("model", [TAKES_ALL, OLDER])
+def test_an_announced_history_ends_with_a_complete_turn_whoever_spoke_last(model: Traits) -> None:
+    assert seeded(model, ("user", "one"), ("model", "two")) == [
+        ("user", "one"),
+        ("model", "two"),
+        True,
+    ]
+
+
+def test_plain_turns_are_not_complete_and_end_with_the_user() -> None:
+    assert seeded(TURNS_ALONE, ("model", "one"), ("user", "two")) == [
+        ("model", "one"),
+        ("user", "two"),
+        False,
+    ]
+    found = seeded(TURNS_ALONE, ("user", "one"), ("model", "two"))
+    note = "(The connection was renewed. The conversation goes on from here.)"
+    assert found == [("user", "one"), ("model", "two"), ("user", note), False]
+
+
+@pytest.mark.parametrize("model", [TAKES_ALL, TURNS_ALONE])
+def test_nothing_that_was_said_is_no_seed(model: Traits) -> None:
+    assert frames.seed([], model) == []
 
 
 def test_b5_audio_is_base64_with_its_rate() -> None:
@@ -111,7 +154,7 @@ def test_b13_d6_a_mark_has_exactly_one_key_and_is_empty() -> None:
     ],
 )
 def test_b17_d5_an_instruction_goes_the_way_the_model_takes_it_and_asks_for_no_reply(
-    how: Instruction, message: dict[str, object]
+    how: InPlace, message: dict[str, object]
 ) -> None:
     frame = frames.instruction("Be brief.", how)
     assert json.loads(frame) == message
@@ -122,7 +165,9 @@ def test_b17_d5_an_instruction_goes_the_way_the_model_takes_it_and_asks_for_no_r
 @pytest.mark.parametrize("backend", ["gemini", "emulator"])
 @pytest.mark.parametrize("model", ["gemini-3.8-live", "gemini-live-2.5-flash", "unknown"])
 def test_b17_outside_vertex_no_instruction_is_of_the_role_system(model: str, backend: str) -> None:
-    frame = frames.instruction("Be brief.", traits_of(model, backend).instruction)
+    how = traits_of(model, backend).instruction
+    assert how != "reconnect"
+    frame = frames.instruction("Be brief.", how)
     assert b'"system"' not in frame  # it would close the session with 1007
 
 
@@ -190,9 +235,12 @@ def test_a_call_that_came_without_an_id_is_answered_without_one() -> None:
     ),
 )
 def test_every_frame_is_one_the_service_reads(text: str, response: dict[str, object]) -> None:
-    turn = decode_client(frames.text_turn(text)).client_content
+    turn = decode_client(frames.text_turn(text, TAKES_ALL)).client_content
     assert turn is not None
     assert turn.turns[0].parts[0].text == text
+    said = decode_client(frames.text_turn(text, OLDER)).realtime_input
+    assert said is not None
+    assert said.text == text
     answer = ToolAnswer(id="c1", name="f", response=response)
     read = decode_client(frames.tool_response([answer], TAKES_ALL)).tool_response
     assert read is not None

@@ -6,7 +6,7 @@ import pytest
 
 from livehandle_proto.errors import LiveHandleError
 from livehandled.config.schema import Session
-from livehandled.gemini.auth import Credentials
+from livehandled.gemini.auth import Key
 from livehandled.gemini.generate import (
     Service,
     answer,
@@ -22,7 +22,7 @@ VERTEX = "https://us-central1-aiplatform.googleapis.com"
 
 
 def service(emulator_url: str = "", **session: object) -> Service:
-    return Service(Session(**session), Credentials(KEY, "env"), emulator_url)  # type: ignore[arg-type]  # each test gives keys of the section
+    return Service(Session(**session), Key(KEY, "env"), emulator_url)  # type: ignore[arg-type]  # each test gives keys of the section
 
 
 @pytest.mark.parametrize(

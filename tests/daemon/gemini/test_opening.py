@@ -9,13 +9,15 @@ from hypothesis import strategies as st
 
 from livehandled.config.schema import Config, Context, Session, Voice
 from livehandled.gemini.codec import decode_client, encode_setup
-from livehandled.gemini.opening import detects_activity, setup_message
+from livehandled.gemini.models import traits_of
+from livehandled.gemini.opening import blocks, detects_activity, setup_for, setup_message
 
 DEFAULT: dict[str, Any] = {
     "model": "models/gemini-3.8-live",
     "generationConfig": {"responseModalities": ["AUDIO"]},
     "inputAudioTranscription": {},
     "outputAudioTranscription": {},
+    "sessionResumption": {},
     "contextWindowCompression": {"slidingWindow": {}},
 }
 
@@ -225,3 +227,141 @@ def test_every_setup_is_one_the_service_can_read(
     read = decode_client(frame).setup
     assert read is not None
     assert json.loads(frame) == {"setup": message}
+
+
+# One connection's setup.
+
+NEW = traits_of("gemini-3.8-live", "gemini")
+OLD = traits_of("gemini-live-2.5-flash", "gemini")
+
+
+def test_a_session_that_begins_is_set_up_as_it_is_configured() -> None:
+    assert setup_for(DEFAULT, NEW) == DEFAULT
+
+
+def test_a_handle_is_in_the_setup_that_resumes_and_nowhere_else() -> None:
+    made = setup_for(DEFAULT, NEW, handle="h-2")
+    assert made == DEFAULT | {"sessionResumption": {"handle": "h-2"}}
+    assert DEFAULT["sessionResumption"] == {}
+
+
+@pytest.mark.parametrize("handle", [None, ""])
+def test_without_a_handle_none_is_sent_not_even_null(handle: str | None) -> None:
+    assert setup_for(DEFAULT, NEW, handle=handle)["sessionResumption"] == {}
+    nulls: dict[str, object] = {"sessionResumption": {"handle": None, "transparent": None}}
+    assert setup(Session(setup=nulls))["sessionResumption"] == {}
+
+
+def test_only_vertex_is_asked_which_messages_a_handle_covers() -> None:
+    vertex = setup(Session(backend="vertex"))
+    assert vertex["sessionResumption"] == {"transparent": True}
+    model = traits_of("gemini-3.8-live", "vertex")
+    assert setup_for(vertex, model, handle="h")["sessionResumption"] == {
+        "transparent": True,
+        "handle": "h",
+    }
+
+
+def test_where_no_handles_are_wanted_none_are_asked_for_nor_sent() -> None:
+    for session in (
+        Session(setup={"session_resumption": None}),
+        Session(quirks={"resumption": False}),
+    ):
+        message = setup(session)
+        assert "sessionResumption" not in message
+        assert setup_for(message, NEW, handle="h") == message
+
+
+def test_the_users_own_handle_gives_way_to_a_newer_one() -> None:
+    message = setup(Session(setup={"session_resumption": {"handle": "own"}}))
+    assert setup_for(message, NEW)["sessionResumption"] == {"handle": "own"}
+    assert setup_for(message, NEW, handle="newer")["sessionResumption"] == {"handle": "newer"}
+
+
+def test_with_a_handle_goes_no_trigger_of_the_compression() -> None:
+    free: dict[str, object] = {"context_window_compression": {"trigger_tokens": 9000}}
+    message = setup(Session(setup=free))
+    kept = message["contextWindowCompression"]
+    assert kept == {"slidingWindow": {}, "triggerTokens": 9000}
+    assert setup_for(message, NEW)["contextWindowCompression"] == kept
+    resumed = setup_for(message, NEW, handle="h")
+    assert resumed["contextWindowCompression"] == {"slidingWindow": {}}
+
+
+def test_a_history_is_announced_only_where_one_comes_and_the_model_knows_it() -> None:
+    made = setup_for(DEFAULT, NEW, seeding=True)
+    assert made == DEFAULT | {"historyConfig": {"initialHistoryInClientContent": True}}
+    assert setup_for(DEFAULT, OLD, seeding=True) == DEFAULT
+
+
+def test_an_instruction_given_meanwhile_replaces_the_configured_one() -> None:
+    free: dict[str, object] = {"system_instruction": {"parts": [{"text": "of the table"}]}}
+    message = setup(Session(instruction="of the key", setup=free))
+    made = setup_for(message, NEW, instruction="newer")
+    assert made["systemInstruction"] == {"parts": [{"text": "newer"}]}
+    assert setup_for(message, NEW)["systemInstruction"] == {"parts": [{"text": "of the table"}]}
+
+
+@given(
+    handle=st.none() | st.text(min_size=1, max_size=20),
+    seeding=st.booleans(),
+    instruction=st.none() | st.text(max_size=20),
+)
+def test_every_connections_setup_is_one_the_service_can_read(
+    handle: str | None, seeding: bool, instruction: str | None
+) -> None:
+    made = setup_for(DEFAULT, NEW, handle=handle, seeding=seeding, instruction=instruction)
+    read = decode_client(encode_setup(made)).setup
+    assert read is not None
+    assert read.session_resumption is not None
+    assert read.session_resumption.handle == handle
+
+
+# Functions.
+
+FUNCTIONS: list[dict[str, object]] = [
+    {"functionDeclarations": [{"name": "a"}, {"name": "b", "behavior": "BLOCKING"}]},
+    {"google_search": {}},
+    {"function_declarations": [{"name": "c", "behavior": None}, {"name": "d", "behavior": "x"}]},
+]
+
+
+@pytest.mark.parametrize(
+    ("model", "default"),
+    [
+        ("gemini-3.8-live", "NON_BLOCKING"),
+        ("gemini-3.1-flash-live-preview", "BLOCKING"),
+        ("gemini-live-2.5-flash", "BLOCKING"),
+    ],
+)
+def test_whether_a_function_blocks_is_always_said(model: str, default: str) -> None:
+    session = Session(model=model, setup={"tools": FUNCTIONS})
+    message = setup(session)
+    declared = [d for tool in message["tools"] for d in tool.get("functionDeclarations", [])]
+    behaviours = {d["name"]: d["behavior"] for d in declared}
+    assert behaviours == {"a": default, "b": "BLOCKING", "c": default, "d": "x"}
+    traits = traits_of(model, "gemini")
+    assert blocks(message, "a", traits) is (default == "BLOCKING")
+    assert blocks(message, "b", traits)
+    assert blocks(message, "of no declaration", traits) is (default == "BLOCKING")
+    assert session.setup == {"tools": FUNCTIONS}
+    assert FUNCTIONS[0]["functionDeclarations"] == [
+        {"name": "a"},
+        {"name": "b", "behavior": "BLOCKING"},
+    ]
+
+
+@pytest.mark.parametrize("tools", [None, [], {}, "x", [1, {"functionDeclarations": {}}], [{}]])
+def test_tools_that_are_none_stay_as_they_are(tools: object) -> None:
+    assert setup(Session(setup={"tools": tools})).get("tools") == tools
+
+
+def test_a_parameter_that_may_be_null_is_spelled_as_the_service_has_it() -> None:
+    parameters = {"type": "object", "properties": {"type": {"type": ["string", "null"]}}}
+    tools: list[object] = [{"functionDeclarations": [{"name": "f", "parameters": parameters}]}]
+    message = setup(Session(setup={"tools": tools}))
+    assert message["tools"][0]["functionDeclarations"][0]["parameters"] == {
+        "type": "object",
+        "properties": {"type": {"type": "string", "nullable": True}},
+    }
+    assert parameters["properties"] == {"type": {"type": ["string", "null"]}}

@@ -2,6 +2,7 @@
 
 import logging
 import socket
+from base64 import b64encode
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from http import HTTPStatus
@@ -16,8 +17,11 @@ from websockets.protocol import State
 from websockets.server import ServerProtocol
 
 from livehandle_proto.errors import LiveHandleError
+from livehandled.gemini.auth import Key
+from livehandled.gemini.closing import action_of
 from livehandled.gemini.server import ServerMessage
 from livehandled.session.connection import Plan, close_error, open_connection, refusal, set_up
+from support.proxy import proxying
 from support.rigs import leaks, shorten_patience
 from support.service import KEY, PATH, QUIET, SETUP_COMPLETE, Call, Json, Script, closing, running
 
@@ -38,14 +42,14 @@ def no_key_in_the_log(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
     assert not leaks(caplog)
 
 
-def plan(url: str, *, connect_s: float = 2.0, setup_s: float = 2.0) -> Plan:
+def plan(url: str, *, connect_s: float = 2.0, setup_s: float = 2.0, proxy: str = "") -> Plan:
     return Plan(
         url=url.replace("http", "ws", 1) + PATH,
-        headers={"x-goog-api-key": KEY},
         setup=SETUP,
         connect_timeout_s=connect_s,
         setup_timeout_s=setup_s,
-        secrets=(KEY,),
+        credentials=Key(KEY, "test"),
+        proxy=proxy,
     )
 
 
@@ -60,9 +64,11 @@ async def failure(to: Plan) -> LiveHandleError:
     return error
 
 
-async def failure_of(script: Script, **deadlines: float) -> LiveHandleError:
+async def failure_of(
+    script: Script, *, connect_s: float = 2.0, setup_s: float = 2.0
+) -> LiveHandleError:
     async with running(script) as service:
-        error = await failure(plan(service.url, **deadlines))
+        error = await failure(plan(service.url, connect_s=connect_s, setup_s=setup_s))
         assert len(service.requests) == 1  # never a second attempt
         return error
 
@@ -222,6 +228,92 @@ async def test_an_address_or_a_proxy_that_cannot_be_used_is_told_without_its_pas
     error = await failure(plan(url))
     assert error.name == "upstream.unreachable"
     assert "secret" not in error.message
+
+
+@pytest.mark.parametrize("user", ["", "user:se%2Fcret@"])
+async def test_a_configured_proxy_is_the_way_to_the_service(user: str) -> None:
+    async with running() as service, proxying() as proxy:
+        to = plan(service.url, proxy=f"http://{user}127.0.0.1:{proxy.port}")
+        async with open_connection(to) as websocket:
+            await set_up(websocket, to)
+        port = service.url.rpartition(":")[2]
+    (asked,) = proxy.requests
+    assert asked.startswith(f"CONNECT 127.0.0.1:{port} ".encode())
+    assert KEY.encode() not in asked  # it goes through the tunnel
+    basic = b64encode(b"user:se/cret")
+    assert (b"Proxy-Authorization: Basic " + basic in asked) is bool(user)
+    assert {"se/cret", "se%2Fcret"} <= set(to.secrets) or not user
+
+
+@pytest.mark.parametrize(
+    ("status", "action", "words"),
+    [(407, "stop", "Correct the proxy's user and password"), (403, "retry", "status 403")],
+)
+async def test_a_proxy_that_refuses_is_told_without_its_password(
+    status: int, action: str, words: str
+) -> None:
+    refusal = f"HTTP/1.1 {status} No\r\nContent-Length: 0\r\n\r\n".encode()
+    async with proxying(refusal) as proxy:
+        url = f"http://user:secret@127.0.0.1:{proxy.port}"
+        error = await failure(plan("http://service.example", proxy=url))
+    assert error.name == "upstream.unreachable"
+    assert action_of(error) == action
+    assert words in error.message
+    assert "secret" not in str(error.to_json())
+
+
+@pytest.mark.parametrize("proxy", ["http://127.0.0.1:1", "http://user:secret@[x"])
+async def test_a_proxy_that_is_not_there_is_told_without_its_password(proxy: str) -> None:
+    error = await failure(plan("http://service.example", proxy=proxy))
+    assert error.name == "upstream.unreachable"
+    assert "secret" not in str(error.to_json())
+
+
+async def test_no_proxy_is_asked_where_none_is_configured(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ws_proxy", "http://127.0.0.1:1")
+    monkeypatch.delenv("no_proxy", raising=False)
+    async with running() as service:
+        # An address that leads here, and is not known for that.
+        to = plan(service.url.replace("127.0.0.1", "0.0.0.0"), proxy="none")
+        async with open_connection(to):
+            assert len(service.requests) == 1
+
+
+class Renewed:
+    """Credentials that are others at each connection."""
+
+    origin = "test"
+    fingerprint = "0" * 16
+
+    def __init__(self) -> None:
+        self.given = 0
+
+    def secrets(self) -> tuple[str, ...]:
+        return (f"token-{self.given}",)
+
+    async def authorise(self, *, reuse: bool = False) -> dict[str, str]:
+        assert not reuse
+        self.given += 1
+        return {"Authorization": f"Bearer token-{self.given}"}
+
+
+async def test_every_connection_is_authorised_anew() -> None:
+    async with running() as service:
+        to = plan(service.url)._replace(credentials=Renewed())
+        for number in (1, 2):
+            async with open_connection(to):
+                assert to.secrets == (f"token-{number}",)
+    sent = [request.headers["Authorization"] for request in service.requests]
+    assert sent == ["Bearer token-1", "Bearer token-2"]
+
+
+async def test_a_setup_of_one_connection_is_sent_as_it_is() -> None:
+    async with running() as service:
+        to = plan(service.url)
+        setup = to.setup_for(instruction="newer")
+        async with open_connection(to) as websocket:
+            await set_up(websocket, to, setup)
+        assert (await service.call()).heard == [{"setup": setup}]
 
 
 async def test_a_local_service_is_reached_without_the_environments_proxy(

@@ -2,6 +2,8 @@
 
 import base64
 import sys
+from collections.abc import Mapping
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -9,12 +11,14 @@ import pytest
 from livehandle_proto import values as v
 from livehandle_proto.errors import LiveHandleError
 from livehandled.config.loader import Loaded
+from livehandled.gemini.auth import Key
 from livehandled.session import opener
 from livehandled.session.connection import Plan
 from livehandled.session.opener import Opener
 from livehandled.voice.commit import PRESETS
 from livehandled.voice.microphone import Audio, Committed, Heard, Microphone
-from support.service import ENVIRON, KEY, configured
+from support.http import Answer, http_server
+from support.service import ENVIRON, KEY, PATH, configured
 from support.speech import silence, speech_like
 
 URL = "http://127.0.0.1:1"
@@ -44,7 +48,8 @@ def refused(name: str) -> "pytest.RaisesExc[LiveHandleError]":
 
 def test_a_plan_has_the_key_in_its_headers_and_nowhere_else() -> None:
     found = plan(loaded(session__model="gemini-2.5-flash-live"))
-    assert KEY in found.headers.values()
+    assert isinstance(found.credentials, Key)
+    assert KEY in found.credentials.headers().values()
     assert found.secrets == (KEY,)
     assert KEY not in found.url
     assert KEY not in str(found.setup)
@@ -97,7 +102,98 @@ def test_the_service_beside_the_session_has_the_sessions_key() -> None:
     found = loaded(session__model="gemini-2.5-flash-live")
     service = Opener(found, environ=ENVIRON, emulator_url="").service(found)
     assert service.session is found.config.session
+    assert isinstance(service.credentials, Key)
     assert KEY in service.credentials.headers().values()
+
+
+async def asked_as(found: Loaded, environ: Mapping[str, str]) -> tuple[str, Mapping[str, str]]:
+    """Return where a plan leads, and the headers that are sent there."""
+    made = Opener(found, environ=environ, emulator_url="").plan(found)
+    return made.url, await made.credentials.authorise()
+
+
+def without_base_url(**values: str) -> Loaded:
+    return loaded(session__base_url="", **values)
+
+
+@pytest.mark.anyio
+async def test_a_key_for_vertex_goes_to_the_global_host_with_no_project() -> None:
+    found = without_base_url(session__backend="vertex", session__location="us-central1")
+    url, headers = await asked_as(found, ENVIRON)
+    assert url.startswith("wss://aiplatform.googleapis.com/")
+    assert headers == {"x-goog-api-key": KEY}
+    made = plan(found)
+    assert made.setup["model"] == "publishers/google/models/gemini-3.8-live"
+    assert made.setup["sessionResumption"] == {"transparent": True}
+
+
+def test_an_account_goes_to_the_region_with_its_project(tmp_path: Path) -> None:
+    path = tmp_path / "account.json"
+    path.write_text('{"type": "service_account"}')
+    found = without_base_url(
+        session__backend="vertex", session__project="p", session__location="us-central1"
+    )
+    environ = {"GOOGLE_APPLICATION_CREDENTIALS": str(path), **ENVIRON}
+    made = Opener(found, environ=environ, emulator_url="").plan(found)
+    assert made.url.startswith("wss://us-central1-aiplatform.googleapis.com/")
+    assert str(made.setup["model"]).startswith("projects/p/locations/us-central1/")
+    assert made.credentials.origin == f"file {path}"
+
+
+@pytest.mark.anyio
+async def test_an_ephemeral_token_goes_to_its_own_path() -> None:
+    token = {"GEMINI_API_KEY": f"auth_tokens/{KEY}"}
+    url, headers = await asked_as(without_base_url(), token)
+    assert url.endswith("v1alpha.GenerativeService.BidiGenerateContentConstrained")
+    assert headers == {"Authorization": f"Token auth_tokens/{KEY}"}
+
+
+@pytest.mark.anyio
+async def test_tokens_are_minted_with_the_key_where_the_service_is() -> None:
+    with http_server(lambda _: Answer(b'{"name": "auth_tokens/t"}')) as server:
+        found = configured(server.url + "/prefix", session__credentials="token")
+        url, headers = await asked_as(found, ENVIRON)
+        (asked,) = server.asked
+    assert url.endswith("/prefix" + PATH.replace("v1beta", "v1alpha") + "Constrained")
+    assert headers == {"Authorization": "Token auth_tokens/t"}
+    assert asked.target == "/prefix/v1alpha/auth_tokens"
+    assert asked.headers["x-goog-api-key"] == KEY
+
+
+def test_beside_the_session_the_key_asks_even_where_tokens_are_minted() -> None:
+    found = loaded(session__credentials="token")
+    service = Opener(found, environ=ENVIRON, emulator_url="").service(found)
+    assert isinstance(service.credentials, Key)
+    assert "/v1beta/" in service.url("m")
+
+
+def test_beside_the_session_credentials_are_kept_while_the_configuration_is_the_same() -> None:
+    found = loaded()
+    opening = Opener(found, environ=ENVIRON, emulator_url="")
+    first = opening.service(found).credentials
+    assert opening.service(loaded()).credentials is first
+    assert opening.service(loaded(session__voice="Puck")).credentials is not first
+
+
+def test_a_setup_that_the_service_would_not_take_is_no_plan() -> None:
+    setup = '{"generationConfig": {"thinkingConfig": {}}}'
+    with refused("upstream.unsupported"):
+        plan(loaded(session__setup=setup))
+    quirks = '{"checks": false}'
+    made = plan(loaded(session__setup=setup, session__quirks=quirks))
+    assert "thinkingConfig" in str(made.setup)
+
+
+def test_the_configuration_knows_its_model_better_than_the_name_tells() -> None:
+    quirks = '{"typed_turn": "realtime", "audio_during_call": "drop"}'
+    made = plan(loaded(session__quirks=quirks))
+    assert (made.traits.typed_turn, made.traits.audio_during_call) == ("realtime", "drop")
+    made = plan(loaded(session__quirks=quirks, tools__audio_during_call="buffer"))
+    assert made.traits.audio_during_call == "buffer"
+
+
+def test_the_proxy_is_the_configured_one() -> None:
+    assert plan(loaded(session__proxy="none")).proxy == "none"
 
 
 # Who marks activities (B11, B13).

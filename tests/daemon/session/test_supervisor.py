@@ -1,24 +1,27 @@
-"""One session against a real server: its reader, its writer, how it begins and ends."""
+"""One session against a real server: how it begins, goes on over connections, and ends."""
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
 import anyio
 import msgspec
 import pytest
-from websockets.asyncio.client import ClientConnection
 
 from livehandle_proto import values as v
 from livehandle_proto.errors import LiveHandleError
 from livehandle_proto.topics import TOPICS
 from livehandled.gemini import frames
 from livehandled.gemini.codec import Decoded
+from livehandled.gemini.models import traits_of
+from livehandled.session import session as session_module
 from livehandled.session import supervisor
-from livehandled.session.connection import Plan, open_connection, set_up
+from livehandled.session.connection import Plan, Socket, open_connection, set_up
 from livehandled.session.conversation import Conversation
+from livehandled.session.outbox import Message
 from support.rigs import (
     SessionRig,
+    sent_text,
     session,
 )
 from support.service import (
@@ -28,7 +31,10 @@ from support.service import (
     TURN_COMPLETE,
     Call,
     Json,
+    Script,
     closing,
+    converse,
+    one_by_one,
     running,
     saying,
     text,
@@ -39,6 +45,13 @@ pytestmark = [
     pytest.mark.anyio,
     pytest.mark.usefixtures("no_key_in_the_log", "short_patience"),
 ]
+
+
+AUDIO = Message(frames.audio("AQIDBA=="), "media")
+
+
+def typed(text: str) -> Message:
+    return Message(frames.text_turn(text, traits_of("m", "gemini")), "text")
 
 
 # Beginning.
@@ -89,18 +102,18 @@ async def test_z5_what_stands_beside_setup_complete_is_told_too() -> None:
 
 async def test_frames_put_before_the_setup_follow_it_in_order() -> None:
     async with session() as (service, rig):
-        rig.session.put(frames.text_turn("one"))
-        rig.session.put(frames.audio("AQIDBA=="), media=True)
-        rig.session.put(frames.text_turn("two"))
+        rig.session.put(typed("one"))
+        rig.session.put(AUDIO)
+        rig.session.put(typed("two"))
         call = await service.call()
         await call.until(lambda c: len(c.heard) == 4)
         assert [*call.heard[0]] == ["setup"]
         assert call.heard[1:] == [
             json.loads(frame)
             for frame in (
-                frames.text_turn("one"),
-                frames.audio("AQIDBA=="),
-                frames.text_turn("two"),
+                typed("one").frame,
+                AUDIO.frame,
+                typed("two").frame,
             )
         ]
 
@@ -116,13 +129,13 @@ async def test_z7_audio_that_waited_too_long_for_the_setup_is_dropped_and_the_te
         await call.hear_all()
 
     async with session(script, clock=lambda: now[0]) as (service, rig):
-        rig.session.put(frames.audio("AQIDBA=="), media=True)
-        rig.session.put(frames.text_turn("one"))
+        rig.session.put(AUDIO)
+        rig.session.put(typed("one"))
         now[0] += 5.0
         gate.set()
         call = await service.call()
         await call.until(lambda c: len(c.heard) == 2)
-        assert call.heard[1] == json.loads(frames.text_turn("one"))
+        assert call.heard[1] == sent_text("one")
         assert rig.outbox.dropped == 1
 
 
@@ -223,7 +236,7 @@ async def test_a_reply_is_read_while_a_long_send_is_under_way() -> None:
     async with session(script) as (_, rig):
         await rig.session.settled()
         for _ in range(16):
-            rig.session.put(frames.text_turn("x" * 2**20))
+            rig.session.put(typed("x" * 2**20))
         await rig.told.until("session.turn_complete")
         assert len(rig.outbox) > 0
 
@@ -234,41 +247,70 @@ async def test_a_reply_is_read_while_a_long_send_is_under_way() -> None:
 @pytest.mark.parametrize(
     ("code", "reason", "error"),
     [
-        (1000, "", None),
-        (1000, "bye", None),
-        (1001, "going away", "session.ended"),
-        (1007, "Request contains an invalid argument.", "upstream.rejected"),
-        (1008, "The operation was aborted.", "session.ended"),
-        (1011, f"Deadline expired for {KEY}", "session.ended"),
+        (1007, 'Unknown name "x": Cannot find field.', "upstream.rejected"),
+        (1008, "API key not valid", "auth.rejected"),
+        (1008, f"Quota exceeded for {KEY}", "upstream.quota"),
+        (1007, "Thinking is not supported", "upstream.rejected"),
     ],
 )
-async def test_k8_a_close_by_the_service_ends_the_session_in_its_own_words(
-    code: int, reason: str, error: str | None
+async def test_k8_a_close_that_nothing_would_change_ends_the_session_in_its_own_words(
+    code: int, reason: str, error: str
 ) -> None:
     said = reason.replace(KEY, "***")
-    async with session(closing(code, reason)) as (_, rig):
+    async with session(closing(code, reason)) as (service, rig):
         ended = await rig.session.done()
         assert (ended.reason, ended.code) == ("closed", code)
         assert said in str(ended.message)
-        assert rig.errors() == ([] if error is None else [error])
+        assert rig.errors() == [error]
         assert rig.describe().last_close == v.Close(code=code, reason=said)
-        assert rig.told.topics[-3:] == [
-            "session.phase_changed",
-            "session.disconnected",
-            "live.disconnected",
-        ]
+        assert rig.told.topics[-2:] == ["session.disconnected", "live.disconnected"]
         assert rig.told.data("session.disconnected") == [msgspec.to_builtins(ended)]
+        assert "session.reconnecting" not in rig.told.topics
+        assert len(service.calls) == 1
+        connection = rig.describe().connection
+        assert connection is not None
+        assert connection.state == "failed"
 
 
-async def test_a_broken_connection_ends_the_session_as_1006() -> None:
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        (1000, ""),
+        (1000, "bye"),
+        (1001, "going away"),
+        (1007, "Request contains an invalid argument."),
+        (1008, "The operation was aborted."),
+        (1008, "Operation is not implemented, or supported, or enabled."),
+        (1011, f"Deadline expired for {KEY}"),
+        (1011, "Internal error encountered."),
+        (1012, ""),
+    ],
+)
+async def test_k8_any_other_close_is_followed_by_another_connection(code: int, reason: str) -> None:
+    said = reason.replace(KEY, "***")
+    async with session(one_by_one(closing(code, reason), converse)) as (service, rig):
+        await rig.told.until("session.resumed")
+        assert rig.describe().last_close == v.Close(code=code, reason=said)
+        assert rig.errors() == []
+        [told] = rig.told.data("session.reconnecting")
+        assert told["attempt"] == 1
+        assert told["cause"] == f"closed with code {code}" + (f": {said}" if said else "")
+        assert len(service.calls) == 2
+        assert rig.told.phases() == [
+            *("connecting", "setup_sent", "active", "disconnected"),
+            *("connecting", "setup_sent", "active"),
+        ]
+
+
+async def test_a_broken_connection_counts_as_1006() -> None:
     async def script(call: Call) -> None:
         await call.set_up()
         call.websocket.transport.abort()
 
-    async with session(script) as (_, rig):
-        ended = await rig.session.done()
-        assert (ended.reason, ended.code) == ("closed", 1006)
-        assert rig.errors() == ["upstream.unreachable"]
+    async with session(one_by_one(script, converse)) as (_, rig):
+        await rig.told.until("session.resumed")
+        assert rig.describe().last_close == v.Close(code=1006, reason="")
+        assert rig.errors() == []
 
 
 async def test_i11_a_message_before_the_close_is_told_before_the_end_and_both_before_done() -> None:
@@ -276,7 +318,7 @@ async def test_i11_a_message_before_the_close_is_told_before_the_end_and_both_be
         await call.set_up()
         await call.say(text("Hi"))
         await call.say(TURN_COMPLETE)
-        await call.websocket.close(1011, "Internal error encountered.")
+        await call.websocket.close(1008, "API key not valid")
 
     async with session(script) as (_, rig):
         await rig.session.done()
@@ -345,11 +387,11 @@ async def test_a18_a19_z1_every_waiter_of_done_is_told_and_late_ones_at_once() -
 async def test_what_was_put_before_the_stop_is_sent_and_then_the_connection_closed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(supervisor, "_STOP_GRACE_S", 3600.0)  # it does not take that long
+    monkeypatch.setattr(session_module, "_STOP_GRACE_S", 3600.0)  # it does not take that long
     async with session() as (service, rig):
         await rig.session.settled()
         for number in range(50):
-            rig.session.put(frames.text_turn(f"{number}"))
+            rig.session.put(typed(f"{number}"))
         rig.session.stop("disconnected")
         assert not rig.session.open
         await rig.session.done()
@@ -364,9 +406,9 @@ async def test_what_was_put_before_the_stop_is_sent_and_then_the_connection_clos
 async def test_a_session_with_nothing_to_say_stops_at_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(supervisor, "_STOP_GRACE_S", 3600.0)
+    monkeypatch.setattr(session_module, "_STOP_GRACE_S", 3600.0)
     async with session() as (service, rig):
-        rig.session.put(frames.text_turn("one"))
+        rig.session.put(typed("one"))
         call = await service.call()
         await call.until(lambda c: len(c.heard) == 2)
         rig.session.stop("disconnected")
@@ -382,7 +424,7 @@ async def test_a_stop_is_over_in_time_where_the_service_reads_nothing() -> None:
     async with session(script) as (_, rig):
         await rig.session.settled()
         for _ in range(16):
-            rig.session.put(frames.text_turn("x" * 2**20))
+            rig.session.put(typed("x" * 2**20))
         rig.session.stop("disconnected")
         rig.session.stop("stopped")  # a second time changes nothing
         with anyio.fail_after(3):
@@ -430,8 +472,10 @@ async def test_a_stop_in_the_very_moment_of_a_step_is_no_fault(
 ) -> None:
     rigs: list[SessionRig] = []
 
-    async def set_up_then_stop(websocket: ClientConnection, plan: Plan) -> tuple[bytes, Decoded]:
-        answer = await set_up(websocket, plan)
+    async def set_up_then_stop(
+        websocket: Socket, plan: Plan, setup: Mapping[str, object]
+    ) -> tuple[bytes, Decoded]:
+        answer = await set_up(websocket, plan, setup)
         rigs[0].session.stop("disconnected")
         return answer
 
@@ -467,7 +511,7 @@ async def test_a_cancelled_task_group_ends_the_session_and_answers_its_waiters()
 
         waiters.start_soon(wait)
         async with anyio.create_task_group() as tasks:
-            rig.session.start(tasks)
+            rig.start(tasks)
             await rig.session.settled()
             tasks.cancel_scope.cancel()
         call = await service.call()
@@ -480,7 +524,7 @@ async def test_a_session_cancelled_before_its_first_step_ends_too() -> None:
     async with running() as service:
         rig = SessionRig(service.url)
         async with anyio.create_task_group() as tasks:
-            rig.session.start(tasks)
+            rig.start(tasks)
             tasks.cancel_scope.cancel()
         with anyio.fail_after(1):
             assert (await rig.session.done()).reason == "stopped"
@@ -489,7 +533,7 @@ async def test_a_session_cancelled_before_its_first_step_ends_too() -> None:
 
 async def run_alone(rig: SessionRig) -> None:
     async with anyio.create_task_group() as tasks:
-        rig.session.start(tasks)
+        rig.start(tasks)
         await anyio.sleep_forever()
 
 
@@ -522,7 +566,7 @@ async def test_a_session_describes_itself_at_every_stage() -> None:
             backend="gemini",
             model="m",
             connected_ms=None,
-            connection=v.Connection(generation=1, url=public),
+            connection=v.Connection(state="connecting", generation=1, url=public),
             resumable=False,
             reconnects=0,
             current_turn=None,
@@ -538,6 +582,7 @@ async def test_a_session_describes_itself_at_every_stage() -> None:
             phase="model_speaking",
             connected_ms=1500,
             current_turn=0,
+            connection=v.Connection(state="ready", generation=1, url=public),
         )
         assert rig.describe() == open_turn
         rig.session.stop("disconnected")
@@ -554,3 +599,357 @@ async def test_turns_are_counted_from_0() -> None:
         described = rig.describe()
         assert (described.turns, described.current_turn) == (1, 1)
         assert described.phase == "tool_call_executing"
+
+
+# Going on with another connection.
+
+
+def handle(name: str = "rh-1") -> Json:
+    return {"sessionResumptionUpdate": {"newHandle": name, "resumable": True}}
+
+
+def answering(*replies: Json, then: int | None = None, reason: str = "") -> Script:
+    """Return a script that takes one turn, replies, and then closes or listens."""
+
+    async def script(call: Call) -> None:
+        await call.set_up()
+        await call.hear()
+        for reply in replies:
+            await call.say(reply)
+        if then is None:
+            await call.hear_all()
+        else:
+            await call.websocket.close(then, reason)
+
+    return script
+
+
+def setup_of(call: Call) -> Json:
+    setup = call.heard[0]["setup"]
+    assert isinstance(setup, dict)
+    return setup
+
+
+RESUMABLE: Json = {"sessionResumption": {}}
+
+
+async def test_k7_the_next_setup_has_the_newest_handle() -> None:
+    script = answering(
+        text("Hi"),
+        handle("rh-1"),
+        TURN_COMPLETE,
+        handle("rh-2"),
+        {"sessionResumptionUpdate": {"resumable": False}},
+        then=1011,
+    )
+    async with session(one_by_one(script, converse), setup=RESUMABLE) as (service, rig):
+        rig.say("one")
+        await rig.told.until("session.resumed")
+        first, second = service.calls
+        assert setup_of(first)["sessionResumption"] == {}
+        assert setup_of(second)["sessionResumption"] == {"handle": "rh-2"}
+        [told] = rig.told.data("session.resumed")
+        assert (told["restored"], told["reason"], told["lost"]) == ("handle", None, 0)
+        shown = rig.describe()
+        assert (shown.reconnects, shown.session_id) == (1, "s-1")
+        assert shown.connection is not None
+        assert (shown.connection.state, shown.connection.generation) == ("ready", 2)
+        assert b"rh-2" not in b"".join(rig.told.lines())
+
+
+@pytest.mark.parametrize("reason", ["BidiGenerateContent session not found", "Invalid argument"])
+async def test_a_handle_that_is_refused_is_not_tried_again_and_the_history_told(
+    reason: str,
+) -> None:
+    script = one_by_one(
+        answering(text("Hello."), TURN_COMPLETE, handle(), then=1011),
+        closing(1008, reason, set_up=False),
+        converse,
+    )
+    async with session(script, setup=RESUMABLE) as (service, rig):
+        rig.say("Hi")
+        await rig.told.until("session.resumed")
+        assert [setup_of(call)["sessionResumption"] for call in service.calls] == [
+            {},
+            {"handle": "rh-1"},
+            {},
+        ]
+        third = service.calls[2]
+        await third.until(lambda c: len(c.heard) == 2)
+        content = third.heard[1]["clientContent"]
+        assert isinstance(content, dict)
+        assert [turn["parts"][0]["text"] for turn in content["turns"]][:2] == ["Hi", "Hello."]
+        [told] = rig.told.data("session.resumed")
+        assert told["restored"] == "reseeded"
+        assert "refused" in str(told["reason"])
+
+
+async def test_1011_twice_at_a_setup_with_a_handle_gives_the_handle_up() -> None:
+    refusing = closing(1011, "Internal error encountered.", set_up=False)
+    script = one_by_one(
+        answering(text("Hello."), TURN_COMPLETE, handle(), then=1011), refusing, refusing, converse
+    )
+    async with session(script, setup=RESUMABLE) as (service, rig):
+        rig.say("Hi")
+        await rig.told.until("session.resumed")
+        handles = ["handle" in str(setup_of(call)["sessionResumption"]) for call in service.calls]
+        assert handles == [False, True, True, False]
+        assert [told["restored"] for told in rig.told.data("session.resumed")] == ["reseeded"]
+        assert [told["attempt"] for told in rig.told.data("session.reconnecting")] == [1, 2, 3]
+
+
+@pytest.mark.parametrize(("policy", "restored"), [("reseed", "reseeded"), ("fresh", "fresh")])
+async def test_by_policy_no_handle_is_used(policy: str, restored: str) -> None:
+    script = answering(text("Hello."), TURN_COMPLETE, handle(), then=1011)
+    async with session(
+        one_by_one(script, converse),
+        setup=RESUMABLE,
+        policy=policy,  # type: ignore[arg-type]  # one of the three
+    ) as (service, rig):
+        rig.say("Hi")
+        await rig.told.until("session.resumed")
+        assert setup_of(service.calls[1])["sessionResumption"] == {}
+        [told] = rig.told.data("session.resumed")
+        assert told["restored"] == restored
+
+
+async def test_what_is_wrong_with_the_configuration_ends_the_retries() -> None:
+    script = one_by_one(
+        closing(1011), closing(1012, set_up=False), closing(1008, "API key", set_up=False)
+    )
+    async with session(script) as (service, rig):
+        ended = await rig.session.done()
+        assert (ended.reason, ended.code) == ("closed", 1008)
+        assert rig.errors() == ["auth.rejected"]
+        assert len(service.calls) == 3
+        assert [told["attempt"] for told in rig.told.data("session.reconnecting")] == [1, 2]
+
+
+async def test_k3_what_was_not_liked_may_happen_once_and_ends_the_session_the_second_time() -> None:
+    async with session(closing(1007, "Request contains an invalid argument.")) as (service, rig):
+        ended = await rig.session.done()
+        assert (ended.reason, ended.code) == ("closed", 1007)
+        assert len(service.calls) == 2
+        assert rig.told.topics.count("session.reconnecting") == 1
+
+
+async def test_a_quota_is_waited_for_long() -> None:
+    async with session(closing(1011, "You exceeded your current quota")) as (_, rig):
+        await rig.told.until("session.reconnecting")
+        [told] = rig.told.data("session.reconnecting")
+        assert int(str(told["delay_ms"])) >= 15_000
+
+
+async def test_k3_an_outage_is_outlasted() -> None:
+    script = one_by_one(closing(1011), *[closing(1012, set_up=False)] * 7, converse)
+    async with session(script) as (service, rig):
+        await rig.told.until("session.resumed")
+        attempts = [told["attempt"] for told in rig.told.data("session.reconnecting")]
+        assert attempts == list(range(1, 9))
+        assert len(service.calls) == 9
+        assert rig.errors() == []
+
+
+async def test_a_first_connection_that_fails_is_told_at_once_and_not_tried_again() -> None:
+    async with session(closing(1011, "why", set_up=False)) as (service, rig):
+        with pytest.raises(LiveHandleError) as caught:
+            await rig.session.settled()
+        assert caught.value.name == "session.setup_failed"
+        assert await rig.session.done() == v.Ended(
+            reason="failed", code=1011, message=str(caught.value)
+        )
+        assert len(service.calls) == 1
+        assert "session.reconnecting" not in rig.told.topics
+
+
+async def test_a_patient_session_tries_its_first_connection_again() -> None:
+    script = one_by_one(closing(1011, "why", set_up=False), converse)
+    async with session(script, patient=True) as (service, rig):
+        rig.say("one")
+        await rig.session.settled()
+        assert "session.resumed" not in rig.told.topics  # nothing is to be resumed
+        assert rig.told.data("session.connected") == [{"session_id": "s-1"}]
+        second = await service.call(1)
+        await second.until(lambda c: len(c.heard) == 2)
+        assert second.heard[1] == sent_text("one")
+
+
+async def test_a_patient_session_does_not_wait_for_what_will_not_come() -> None:
+    async with session(closing(1008, "API key", set_up=False), patient=True) as (service, rig):
+        ended = await rig.session.done()
+        assert (ended.reason, ended.code) == ("failed", 1008)
+        assert len(service.calls) == 1
+
+
+async def test_a_failed_write_takes_the_same_path_as_a_failed_read() -> None:
+    async def reading_nothing(call: Call) -> None:
+        await call.set_up()
+        call.websocket.transport.pause_reading()
+        await call.websocket.wait_closed()
+
+    async with session(one_by_one(reading_nothing, converse)) as (service, rig):
+        await rig.session.settled()
+        rig.session.put(typed("x" * 2**24))  # more than fits the buffers: the write waits
+        rig.session.put(typed("two"))
+        while len(rig.outbox) != 1:  # the first is being written
+            await anyio.lowlevel.checkpoint()
+        service.calls[0].websocket.transport.abort()
+        second = await service.call(1)
+        await second.until(lambda c: len(c.heard) == 3)
+        assert second.heard[1:] == [json.loads(typed("x" * 2**24).frame), sent_text("two")]
+
+
+@pytest.mark.parametrize("moment", ["waiting", "connecting", "during the setup", "ready"])
+async def test_no_connection_is_opened_after_a_stop(moment: str) -> None:
+    first = {
+        "waiting": closing(1011, "You exceeded your current quota"),
+        "connecting": closing(1011),
+        "during the setup": closing(1011),
+        "ready": converse,
+    }[moment]
+    following = converse if moment == "connecting" else Call.hear_all
+    async with session(one_by_one(first, following)) as (service, rig):
+        if moment == "ready":
+            await rig.session.settled()
+        else:
+            await rig.told.until("session.reconnecting")
+        if moment == "connecting":
+            while rig.session.state != "connecting":
+                await anyio.lowlevel.checkpoint()
+        if moment == "during the setup":
+            call = await service.call(1)
+            await call.until(lambda c: bool(c.heard))
+        rig.session.stop("disconnected")
+        assert await rig.session.done() == v.Ended(reason="disconnected")
+        assert rig.told.topics[-2:] == ["session.disconnected", "live.disconnected"]
+        assert len(service.requests) <= 2
+        assert rig.errors() == []
+        assert rig.describe().connection is None
+
+
+# Rotation.
+
+GO_AWAY: Json = {"goAway": {"timeLeft": "3600s"}}
+
+
+async def test_k6_after_a_go_away_the_turn_goes_on_to_its_end_and_its_handle_is_used() -> None:
+    gate = anyio.Event()
+    closed_first = anyio.Event()
+
+    async def script(call: Call) -> None:
+        await call.set_up()
+        await call.hear()
+        await call.say(text("Hel"))
+        await call.say(GO_AWAY)
+        await gate.wait()
+        await call.say(text("lo."))
+        await call.say(TURN_COMPLETE)
+        await call.say(handle())
+        await call.hear_all()
+        closed_first.set()
+
+    async def resumed(call: Call) -> None:
+        assert closed_first.is_set()  # the old connection is closed before the new one opens
+        await converse(call)
+
+    async with session(one_by_one(script, resumed), setup=RESUMABLE) as (service, rig):
+        rig.say("Hi")
+        await rig.told.until("session.go_away")
+        await rig.told.until("session.text_delta")
+        connection = rig.describe().connection
+        assert connection is not None
+        assert connection.state == "draining"
+        assert len(service.calls) == 1
+        gate.set()
+        await rig.told.until("session.resumed")
+        assert setup_of(service.calls[1])["sessionResumption"] == {"handle": "rh-1"}
+        assert service.calls[0].websocket.close_code == 1000
+        assert rig.told.data("session.turn_complete") == [{"turn": 0}]
+        [told] = rig.told.data("session.reconnecting")
+        assert told == {"attempt": 1, "delay_ms": 0, "cause": "rotation"}
+        assert rig.describe().last_close is None
+
+
+@pytest.mark.parametrize("against", ["a reply", "a call"])
+async def test_k6_a_go_away_is_obeyed_in_time_whatever_stands_against_it(against: str) -> None:
+    body = text("Hel") if against == "a reply" else tool_call("c1")
+    go_away: Json = {"goAway": {"timeLeft": "0.1s"}}
+    script = one_by_one(saying(body, go_away), converse)
+    async with session(script) as (_, rig):
+        await rig.told.until("session.resumed")
+        if against == "a reply":
+            [told] = rig.told.data("session.turn_complete")
+            assert told == {"turn": 0, "reason": "reconnected"}
+        else:
+            assert rig.told.data("session.tool_call_cancelled") == [{"ids": ["c1"]}]
+
+
+async def test_a_connection_is_given_up_before_its_ceiling() -> None:
+    async with session(converse, ceiling_s=0.05) as (service, rig):
+        await rig.told.until("session.resumed")
+        assert rig.told.data("session.reconnecting")[0]["cause"] == "rotation"
+        assert rig.errors() == []
+        assert len(service.calls) == 2
+
+
+async def test_b17_an_instruction_that_a_model_takes_at_a_setup_alone_rotates() -> None:
+    async with session(model="gemini-3.1-flash-live-preview") as (service, rig):
+        await rig.session.settled()
+        rig.session.instruct("Be brief.")
+        await rig.told.until("session.resumed")
+        said = {"parts": [{"text": "Be brief."}]}
+        assert setup_of(service.calls[1])["systemInstruction"] == said
+
+
+async def test_b17_an_instruction_given_in_the_gap_is_in_the_next_setup() -> None:
+    gate = anyio.Event()
+
+    async def waiting(call: Call) -> None:
+        await gate.wait()
+        await call.websocket.close(1012)
+
+    async with session(one_by_one(closing(1011), waiting, converse)) as (service, rig):
+        await service.call(1)
+        rig.session.instruct("Be brief.")
+        gate.set()
+        await rig.told.until("session.resumed")
+        assert setup_of(service.calls[-1])["systemInstruction"] == {
+            "parts": [{"text": "Be brief."}]
+        }
+
+
+# The gap.
+
+
+async def test_k9_what_is_sent_in_the_gap_arrives_once_in_order_and_stale_audio_does_not() -> None:
+    now = [100.0]
+    gate = anyio.Event()
+
+    async def slow(call: Call) -> None:
+        await gate.wait()
+        await converse(call)
+
+    script = one_by_one(closing(1011), slow)
+    async with session(script, clock=lambda: now[0]) as (service, rig):
+        await rig.told.until("session.reconnecting")
+        rig.say("one")
+        rig.session.put(AUDIO)
+        now[0] += 1.5
+        rig.say("two")
+        rig.session.put(AUDIO)
+        gate.set()
+        second = await service.call(1)
+        await second.until(lambda c: len(c.heard) == 4)
+        assert second.heard[1:] == [sent_text("one"), sent_text("two"), json.loads(AUDIO.frame)]
+        [told] = rig.told.data("session.resumed")
+        assert (told["gap_ms"], told["lost"]) == (1500, 1)
+
+
+async def test_a_typed_turn_that_was_written_and_not_answered_is_sent_once_more() -> None:
+    async with session(one_by_one(answering(then=1011), converse)) as (service, rig):
+        rig.say("one")
+        second = await service.call(1)
+        await second.until(lambda c: len(c.heard) == 2)
+        assert second.heard[1] == sent_text("one")
+        assert "session.turn_complete" not in rig.told.topics
+        assert rig.describe().current_turn == 0

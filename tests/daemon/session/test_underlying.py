@@ -59,7 +59,7 @@ def test_a_session_is_shown_as_it_is_and_where_there_is_none_as_it_would_be() ->
     shown = parts.underlying.describe()
     assert shown.session_id == "s-1"
     assert (shown.phase, shown.turns, shown.current_turn) == ("model_speaking", 0, 0)
-    assert shown.connection == v.Connection(generation=1, url="ws://127.0.0.1:1/")
+    assert shown.connection == v.Connection(state="ready", generation=1, url="ws://127.0.0.1:1/")
     parts.sessions.current = None
     shown = parts.underlying.describe()
     assert shown.session_id is None
@@ -107,7 +107,7 @@ async def test_the_phase_of_a_session_to_come_can_be_waited_for() -> None:
     parts.session.end()
     waiting = parts.underlying.wait_for_phase("active", 5000)
     parts.open()
-    parts.session.set_up()
+    parts.session.begin()
     assert await waiting == "active"
 
 

@@ -2,14 +2,14 @@
 
 import base64
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import pytest
 
 from livehandle_proto.errors import LiveHandleError
 from livehandle_proto.methods import ToolAnswer
 from livehandled.session import outbox
-from livehandled.session.outbox import Outbox
+from livehandled.session.outbox import Message, Outbox
 from livehandled.session.writer import Writer
 from support.parts import JPEG, Json, Parts, calls, speech
 from support.rigs import handle
@@ -33,7 +33,7 @@ def frame(parts: Parts) -> Json:
     found = parts.outbox.take(parts.now)
     assert found is not None
     assert parts.outbox.take(parts.now) is None
-    body: Json = json.loads(found)
+    body: Json = json.loads(found.frame)
     return body
 
 
@@ -43,14 +43,14 @@ def frame(parts: Parts) -> Json:
 def test_b1_text_is_timed_then_sent_then_the_users_words() -> None:
     parts = Parts()
     seen: list[object] = []
-    put = parts.outbox.put_all
+    put = parts.outbox.put
 
-    def watched(frames: Sequence[bytes], *, media: bool, now: float) -> None:
+    def watched(*messages: Message, now: float) -> None:
         parts.now += 0.2  # so that what was timed before can be told from what was after
         seen.append(parts.transcript.current)
-        put(frames, media=media, now=now)
+        put(*messages, now=now)
 
-    parts.outbox.put_all = watched  # type: ignore[method-assign]
+    parts.outbox.put = watched  # type: ignore[method-assign]
     parts.writer.send_text("I am pescatarian")
     assert frame(parts) == {
         "clientContent": {
@@ -208,7 +208,7 @@ def test_audio_that_waits_takes_no_room_from_context_and_text() -> None:
 
 def test_z12_where_only_the_context_finds_room_it_has_been_sent() -> None:
     parts = Parts(limit=2)
-    parts.session.put(b"{}")
+    parts.session.put(Message(b"{}", "text"))
     parts.queue("a")
     with refused("session.queue_full"):
         parts.writer.send_text("Hi")
@@ -324,11 +324,11 @@ def test_b17_elsewhere_an_instruction_is_a_note_of_the_user_that_asks_for_no_rep
     assert parts.transcript.current is None  # not a word of the user's
 
 
-def test_b17_a_model_that_would_close_the_session_is_sent_none() -> None:
+def test_b17_a_model_that_would_close_the_session_is_sent_none_and_is_opened_anew_with_it() -> None:
     parts = Parts(model="gemini-3.1-flash-live-preview")
-    with refused("upstream.unsupported"):
-        parts.writer.update_instruction("Be brief.")
+    parts.writer.update_instruction("Be brief.")
     assert parts.sent() == []
+    assert parts.session.instruction == "Be brief."
 
 
 def test_b18_b19_answers_go_in_one_frame_and_what_is_no_object_as_output() -> None:
@@ -382,11 +382,19 @@ def test_answers_to_what_was_not_asked_are_refused_and_nothing_changes(
 def test_answers_that_could_not_be_sent_leave_the_calls_open() -> None:
     parts = Parts(limit=1)
     parts.hear(calls("c1"))
-    parts.fill()
+    parts.fill("tool")
     with refused("session.queue_full"):
         parts.writer.send_tool_response([answer("c1")])
     assert parts.state.get("session:phase") == "tool_call_executing"
     parts.sent()
+    parts.writer.send_tool_response([answer("c1")])
+    assert parts.sent() == ["tool c1"]
+
+
+def test_a_queue_full_of_text_does_not_keep_the_model_waiting_for_an_answer() -> None:
+    parts = Parts(limit=1)
+    parts.hear(calls("c1"))
+    parts.fill()
     parts.writer.send_tool_response([answer("c1")])
     assert parts.sent() == ["tool c1"]
 

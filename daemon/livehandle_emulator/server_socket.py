@@ -1,0 +1,135 @@
+"""The server's end of a WebSocket, which can be made to behave badly below the messages."""
+
+import socket
+import struct
+from ipaddress import ip_address
+
+import anyio
+from websockets.asyncio.server import ServerConnection
+
+from livehandle_emulator.exchange import Exchange, Json, Request
+from livehandle_proto.faults import Fault
+
+_POST = b"POST "
+_PONG = b"\x8a"
+"""How a pong begins: the last frame of its message, and its opcode."""
+_PIECES_PER_S = 20
+_RESETS = struct.pack("ii", 1, 0)
+"""Of SO_LINGER: closing resets at once."""
+
+
+class Socket(ServerConnection):
+    """A connection that answers a POST itself: the library reads nothing but GET."""
+
+    upgrade_faults: list[Fault] = []
+    """What happens once it is open."""
+    pong_s: float | None = None
+    """How late pongs are sent, seconds; None: at once."""
+    _first = b""
+    _exchange: Exchange | None = None
+    _posts: bool | None = None
+    _silent = False
+    _holds_back = False
+    _deaf = False
+    _keeps_alive = False
+    _unheard = b""
+
+    def answer(self, request: Request, *, local: bool) -> Json:
+        """Answer a POST; `local` tells whether it comes from this machine."""
+        raise NotImplementedError
+
+    def data_received(self, data: bytes) -> None:
+        """Take the first bytes to see what is spoken here, and then hand everything on."""
+        if self._deaf:  # what was under way when reading stopped
+            self._unheard += data
+            return
+        if self._posts is None:
+            self._first = data = self._first + data
+            if len(data) < len(_POST) and _POST.startswith(data):
+                return
+            self._posts = data.startswith(_POST)
+            if self._posts:
+                self._exchange = Exchange(lambda request: self.answer(request, local=self._local()))
+        if self._exchange is None:
+            super().data_received(data)
+        elif answer := self._exchange.receive(data):
+            self.transport.write(answer)
+            self.transport.close()  # a request that never ends is ended by open_timeout
+
+    def send_data(self) -> None:
+        """Write what the library has for the client, unless that waits."""
+        if self._silent or self._holds_back:
+            return
+        if self.pong_s is not None:
+            pongs = [data for data in self.protocol.writes if data.startswith(_PONG)]
+            self.protocol.writes = [one for one in self.protocol.writes if one not in pongs]
+            for pong in pongs:
+                self.loop.call_later(self.pong_s, self._write_late, pong)
+        super().send_data()
+
+    @property
+    def silent(self) -> bool:
+        """Whether nothing is written, not even a pong."""
+        return self._silent
+
+    def silence(self, *, deaf: bool = False) -> None:
+        """Write nothing from now on; `deaf`: read nothing either. The TCP connection stays."""
+        self._silent = True
+        if deaf:
+            self._deaf = True
+            self.transport.pause_reading()
+        if self.keepalive_task is not None:  # its time would run out
+            self._keeps_alive = True
+            self.keepalive_task.cancel()
+            self.keepalive_task = None
+
+    def speak(self) -> None:
+        """Write and read again, from where it stopped."""
+        if not self._silent:
+            return
+        self._silent = False
+        if self._keeps_alive:
+            self.start_keepalive()
+        if self._deaf:
+            self._deaf = False
+            unheard, self._unheard = self._unheard, b""
+            if unheard:
+                self.data_received(unheard)
+            self.transport.resume_reading()
+        self.send_data()
+
+    def reset(self) -> None:
+        """End the TCP connection by a reset: the client sees 1006."""
+        bare = self.transport.get_extra_info("socket")
+        if bare is not None:
+            bare.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESETS)
+        self.transport.abort()
+
+    async def send_slowly(self, frame: bytes, *, text: bool, bytes_per_s: int) -> None:
+        """Send one message in pieces of a frame. Raises `ConnectionClosed`."""
+        self.send_data()
+        self._holds_back = True  # else a pong would stand in the middle of the frame
+        try:
+            await self.send(frame, text=text)
+            await self._write_slowly(bytes_per_s)
+        finally:
+            self._holds_back = False
+        self.send_data()
+
+    async def _write_slowly(self, bytes_per_s: int) -> None:
+        writes = self.protocol.writes
+        size = max(1, bytes_per_s // _PIECES_PER_S)
+        while writes and writes[0] and not self._silent and not self.transport.is_closing():
+            self.transport.write(writes[0][:size])
+            writes[0] = writes[0][size:]
+            if not writes[0]:
+                del writes[0]
+            await anyio.sleep(size / bytes_per_s)
+
+    def _write_late(self, pong: bytes) -> None:
+        if not self._silent and not self.transport.is_closing():
+            self.transport.write(pong)
+
+    def _local(self) -> bool:
+        peer = self.transport.get_extra_info("peername")
+        return bool(peer) and ip_address(peer[0]).is_loopback

@@ -1,0 +1,147 @@
+"""Keeps the session on disk while it lasts, and takes up the one that an earlier daemon kept."""
+
+import logging
+from collections.abc import Callable
+
+from livehandle_proto.errors import LiveHandleError
+from livehandled.config.loader import Loaded, overrides, with_overrides
+from livehandled.context import PendingContext
+from livehandled.hub import Event, Hub
+from livehandled.saver import Saver
+from livehandled.session.resumption import TakenUp
+from livehandled.session.sessions import Sessions
+from livehandled.signals import PASSING, Signals
+from livehandled.state import State
+from livehandled.store import Snapshot, Store, encode
+from livehandled.telemetry import Telemetry
+from livehandled.transcript import Transcript
+
+_log = logging.getLogger(__name__)
+
+_TELLING = (
+    "state.changed",
+    "session.connected",
+    "session.resumed",
+    "session.reconnecting",
+    "session.resume_update",
+    "session.turn_complete",
+    "session.disconnected",
+)
+"""Topics whose events change what is worth keeping; what is sent does too."""
+
+
+class Keeper:
+    """The memory of one handle. `tell` publishes an error that nobody waits for."""
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        sessions: Sessions,
+        state: State,
+        signals: Signals,
+        transcript: Transcript,
+        telemetry: Telemetry,
+        context: PendingContext,
+        hub: Hub,
+        tell: Callable[[LiveHandleError], None],
+    ) -> None:
+        self._store = store
+        self._sessions = sessions
+        self._state = state
+        self._signals = signals
+        self._transcript = transcript
+        self._telemetry = telemetry
+        self._context = context
+        self._hub = hub
+        self._tell = tell
+        self._saver = Saver(store, self._taken, failed=self._failed)
+        hub.attach(self._heard, _TELLING)
+        sessions.on_send = self._saver.dirty
+
+    def take_up(self, base: Loaded) -> bool:
+        """Restore what was kept; return whether a session goes on from there.
+
+        What cannot be used is told, and everything begins anew.
+        """
+        snapshot = self._store.load()
+        if snapshot is None:
+            if self._store.complaint:
+                self._failed(self._store.complaint)
+            return False
+        self._state.restore(snapshot.state)
+        if snapshot.session_id is not None:
+            self._signals.restored()
+        self._transcript.restore(snapshot.transcript)
+        self._telemetry.restore(snapshot.telemetry)
+        self._context.restore(snapshot.context)
+        if not snapshot.open:
+            return False
+        try:
+            loaded = with_overrides(base, snapshot.overrides)
+            self._sessions.open(loaded, patient=True, taken_up=_taken_up(snapshot))
+        except LiveHandleError as error:  # a key that is gone, a value that is known no more
+            _log.warning("the last session is not taken up: %s", error.message)
+            self._tell(error)
+            return False
+        return True
+
+    async def run(self) -> None:
+        """Save what changes, until cancelled."""
+        await self._saver.run()
+
+    def close(self) -> None:
+        """Save for the last time, with the session ended. Blocks until the disk has it."""
+        self._hub.detach(self._heard)
+        self._saver.flush()
+
+    def _heard(self, _event: Event) -> None:
+        self._saver.dirty()
+
+    def _failed(self, why: str) -> None:
+        self._tell(LiveHandleError("daemon.snapshot", why))
+
+    def _taken(self) -> bytes:
+        session = self._sessions.current
+        config = self._sessions.loaded.config.session
+        stopped_by = None if session is None else session.stop_reason
+        going_on = session is not None and (session.ended is None or stopped_by == "stopped")
+        return encode(
+            Snapshot(
+                session_id=None if session is None else session.id,
+                model=config.model,
+                backend=config.backend,
+                overrides=overrides(self._sessions.loaded),
+                instruction=None if session is None else session.instruction,
+                handle=None if session is None else session.resumption.handles.kept,
+                covered_turns=0 if session is None else session.resumption.covered_turns,
+                turns=0 if session is None else session.conversation.turns,
+                reconnects=0 if session is None else session.reconnects,
+                state=self._state.export(without=PASSING),
+                transcript=self._transcript.export(
+                    untold_tools=0 if session is None else session.untold_tools
+                ),
+                telemetry=self._telemetry.export(media_dropped=self._sessions.outbox.dropped),
+                context=self._context.export(),
+                outbox=[] if session is None else session.pending(),
+                owed=[] if session is None else session.resumption.ledger.owed(),
+                told=[] if session is None else list(session.resumption.ledger.told),
+                open=going_on and stopped_by != "disconnected",
+                saved_at_ms=self._hub.now_ms(),
+            )
+        )
+
+
+def _taken_up(snapshot: Snapshot) -> TakenUp:
+    return TakenUp(
+        session_id=snapshot.session_id,
+        turns=snapshot.turns,
+        reconnects=snapshot.reconnects,
+        covered_turns=snapshot.covered_turns,
+        instruction=snapshot.instruction,
+        handle=snapshot.handle,
+        pending=snapshot.outbox,
+        owed=snapshot.owed,
+        told=snapshot.told,
+        lost_at_ms=snapshot.saved_at_ms,
+    )

@@ -1,0 +1,158 @@
+"""What was sent, and may have to be sent again: what no resumption handle covers (decision Z7).
+
+Sans-I/O. The service acknowledges nothing. What it has read is known by the pong to a ping that
+followed it, for both keep their order on the wire, or where pongs are late (they were seen 30 s
+late, wire 6) by the time that has gone by; what the conversation has gone on with, by the
+next progress: a reply that begins, or a turn that completes. A handle is cut at such a point
+(wire 4.3), so one that arrives later covers what was read before the progress.
+"""
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from livehandled.gemini.content import Content
+from livehandled.session.outbox import Message
+
+_READ_AFTER_S = 0.5
+"""Longer than a message is under way, and shorter than a model needs for its reply to a text."""
+
+_MAX_TOLD = 256
+"""Turns of context that are remembered for a session begun anew."""
+
+
+@dataclass(slots=True)
+class _Sent:
+    number: int
+    message: Message
+    written_at: float
+    read: bool = False
+    """The service has it."""
+    taken: bool = False
+    """The conversation has gone on with it: the next handle covers it."""
+    answered: bool = False
+    """A reply began after it."""
+    covered: bool = False
+    """A handle covers it, and it is still to be answered."""
+
+    @property
+    def gone(self) -> bool:
+        """Whether it will not be sent again, whatever happens.
+
+        What the user said is in the transcript once it is answered, and told from there.
+        """
+        kind = self.message.kind
+        by_user = kind != "context" or any(c.role == "user" for c in self.message.contents)
+        if self.answered and by_user:
+            return True
+        return self.covered and (kind == "tool" or not by_user)
+
+
+class Ledger:
+    """The messages that must arrive, from when they are written until a handle covers them.
+
+    `told` is the context that the conversation has gone on with, which no transcript has.
+    """
+
+    def __init__(self) -> None:
+        self.told: deque[Content] = deque(maxlen=_MAX_TOLD)
+        self.last = 0
+        """The number of the last message that was written."""
+        self._sent: list[_Sent] = []
+
+    @property
+    def known(self) -> list[Content]:
+        """What a session begun anew has to be told of context, beside what is sent again."""
+        answered = (one.message.contents for one in self._sent if one.answered)
+        return [*self.told, *(turn for turns in answered for turn in turns if turn.role != "user")]
+
+    @property
+    def unread(self) -> bool:
+        """Whether something is still on its way to the service."""
+        return any(not sent.read for sent in self._sent)
+
+    @property
+    def unanswered(self) -> bool:
+        """Whether the model owes a reply to something that was sent."""
+        return any(sent.message.kind == "text" and not sent.answered for sent in self._sent)
+
+    def wrote(self, message: Message, now: float) -> None:
+        """Note a message that is being written, at a time in monotonic seconds."""
+        if message.must_arrive:
+            self.last += 1
+            self._sent.append(_Sent(self.last, message, now))
+
+    def read(self, last: int) -> None:
+        """Note that the service has read everything up to this number."""
+        for sent in self._sent:
+            sent.read |= sent.number <= last
+
+    def reply_began(self, now: float) -> None:
+        """Note the first output of a reply: to all that the service had read."""
+        self._assume_read(now)
+        for sent in self._sent:
+            if sent.read:
+                sent.taken = sent.answered = True
+        self._let_go()
+
+    def turn_completed(self, now: float) -> None:
+        """Note the end of a turn."""
+        self._assume_read(now)
+        for sent in self._sent:
+            sent.taken |= sent.read
+
+    def handle_came(self) -> None:
+        """Note a usable handle: what the conversation has gone on with is safe."""
+        for sent in self._sent:
+            sent.covered |= sent.taken
+        self._let_go()
+
+    def pending(self) -> list[Message]:
+        """Return what the newest handle does not cover, in order."""
+        return [one.message for one in self._sent if not one.covered]
+
+    def owed(self) -> list[Message]:
+        """Return what the newest handle covers and is still to be answered, in order."""
+        return [one.message for one in self._sent if one.covered]
+
+    def restore(self, owed: Iterable[Message], told: Iterable[Content]) -> None:
+        """Go on from what an earlier daemon knew, before anything is written."""
+        self.told.extend(told)
+        for message in owed:
+            self.last += 1
+            sent = _Sent(self.last, message, 0.0, read=True, taken=True, covered=True)
+            self._sent.append(sent)
+
+    def take_back(self, *, resumed: bool) -> tuple[list[Message], bool]:
+        """Return what has to be sent again, in order, and whether a reply is owed beside it.
+
+        `resumed`: by the newest handle, which knows what it covers. A session that begins anew
+        knows of nothing but the transcript and `told`.
+        """
+        sent, self._sent = self._sent, []
+        if resumed:
+            # What is covered and still to be answered stays: another session would not know it.
+            self._sent = [one for one in sent if one.covered]
+            owed = any(one.message.kind == "text" for one in self._sent)
+            return [one.message for one in sent if not one.covered], owed
+        for one in sent:
+            if one.answered:
+                self._tell(one.message)
+        return [one.message for one in sent if not one.answered], False
+
+    def _assume_read(self, now: float) -> None:
+        for sent in self._sent:
+            sent.read |= now - sent.written_at >= _READ_AFTER_S
+
+    def _let_go(self) -> None:
+        """Forget what will never be sent again, whatever happens."""
+        kept = []
+        for sent in self._sent:
+            if sent.gone:
+                self._tell(sent.message)
+            else:
+                kept.append(sent)
+        self._sent = kept
+
+    def _tell(self, message: Message) -> None:
+        self.told.extend(turn for turn in message.contents if turn.role != "user")

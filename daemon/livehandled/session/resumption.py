@@ -1,0 +1,180 @@
+"""How the next connection takes the session up: what restores it, and what is sent again.
+
+Sans-I/O, but for the wall clock that handles grow old by.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Literal, NamedTuple
+
+import msgspec
+
+from livehandle_proto.methods import ToolAnswer
+from livehandle_proto.values import FunctionCall
+from livehandled.gemini import frames
+from livehandled.gemini.content import Content, text_content
+from livehandled.gemini.server import SessionResumptionUpdate
+from livehandled.session.connection import Plan
+from livehandled.session.handles import Handles, Kept
+from livehandled.session.history import Turn, history
+from livehandled.session.ledger import Ledger
+from livehandled.session.outbox import Message
+from livehandled.transcript import KEPT_TURNS, Transcript
+
+
+class Way(NamedTuple):
+    """How a connection takes up the session."""
+
+    restored: Literal["handle", "reseeded", "fresh"]
+    handle: str | None = None
+    seed: Sequence[Turn] = ()
+    reason: str | None = None
+    """Why not by a handle."""
+
+
+class TakenUp(NamedTuple):
+    """What a session was when it was last seen: of an earlier daemon's, or nothing."""
+
+    session_id: str | None = None
+    turns: int = 0
+    reconnects: int = 0
+    covered_turns: int = 0
+    """Turns of the transcript that the newest handle covers."""
+    instruction: str | None = None
+    handle: Kept | None = None
+    pending: Sequence[Message] = ()
+    """What must arrive and may not have."""
+    owed: Sequence[Message] = ()
+    """What the handle covers, and is still to be answered."""
+    told: Sequence[Content] = ()
+    """The context that was told, which no transcript has."""
+    lost_at_ms: int | None = None
+    """Wall clock: when it was last connected."""
+
+
+class Resumption:
+    """The newest handle, what it covers, and what was sent since."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        *,
+        transcript: Transcript,
+        policy: Literal["handle", "reseed", "fresh"],
+        now_ms: Callable[[], int],
+        before: TakenUp,
+    ) -> None:
+        self.handles = Handles(before.handle)
+        self.ledger = Ledger()
+        self.ledger.restore(before.owed, before.told)
+        self.covered_turns = before.covered_turns
+        """How many turns of the transcript the newest handle covers."""
+        self._covered_chars = 0
+        """Of the user's words in the turn after those."""
+        self._plan = plan
+        self._transcript = transcript
+        self._policy = policy
+        self._now_ms = now_ms
+
+    @property
+    def wants_handle(self) -> bool:
+        """Whether the next connection is to be opened with a handle."""
+        return self._policy == "handle" and self._plan.traits.resumption
+
+    def way(self, *, first: bool) -> Way:
+        """Return how the next connection takes the session up; the `first` has none to take up."""
+        if first or self._policy == "fresh":
+            return Way("fresh", reason=None if first else "resumption.policy is fresh")
+        reason = "resumption.policy is reseed"
+        if self._policy == "handle":
+            plan = self._plan
+            usable = self.handles.use(
+                plan.model, plan.backend, plan.credentials.fingerprint, self._now_ms()
+            )
+            if isinstance(usable, str):
+                return Way("handle", handle=usable, seed=self._uncovered())
+            reason = usable.words
+        seed = history(self.ledger.known, self._transcript.window(KEPT_TURNS))
+        return Way("reseeded" if seed else "fresh", seed=seed, reason=reason)
+
+    def lost(self) -> None:
+        """Note that the connection is gone: the handle's validity counts from here."""
+        self.handles.touch(self._now_ms())
+
+    def messages(self, way: Way, *, late: Sequence[Message], asks: bool) -> list[Message]:
+        """Return what goes first on a connection that has taken the session up, in order.
+
+        `late` are answers that waited for the old connection; `asks` is whether something that
+        waits asks for a reply anyway.
+        """
+        again, owed = self.ledger.take_back(resumed=way.restored == "handle")
+        results = [message for message in again if message.kind == "tool"]
+        first = [
+            *(Message(frame, "seed") for frame in self._seeds(way)),
+            *(self.late(call, answer) for m in (*results, *late) for call, answer in m.answers),
+            *(message for message in again if message.kind != "tool"),
+        ]
+        if owed and not asks and not any(message.kind == "text" for message in first):
+            # Owed again, it is asked for again.
+            first.append(Message(frames.client_content((), turn_complete=True), "seed"))
+        if way.restored != "handle":
+            self.handles.failed()  # it restores a session that is over
+            self.covered_turns = self._transcript.number
+        return first
+
+    def late(self, call: FunctionCall, answer: ToolAnswer) -> Message:
+        """Return the result of a call as text; a silent one asks for no reply (wire 4.3)."""
+        text = late_result(call, answer)
+        if answer.scheduling == "SILENT":
+            turns = [text_content(text, "user")]
+            frame = frames.client_content(turns, turn_complete=False)
+            return Message(frame, "context", turns, answers=[(call, answer)])
+        return Message(frames.text_turn(text, self._plan.traits), "text", answers=[(call, answer)])
+
+    def keep_handle(self, update: SessionResumptionUpdate, *, replied: bool) -> bool:
+        """Take the service's update; return whether it brought a handle.
+
+        `replied` is whether the model has begun to answer in the open turn.
+        """
+        plan = self._plan
+        if not self.handles.update(
+            update.new_handle,
+            update.resumable,
+            self._now_ms(),
+            model=plan.model,
+            backend=plan.backend,
+            fingerprint=plan.credentials.fingerprint,
+        ):
+            return False
+        self.covered_turns = self._transcript.number + replied
+        self.ledger.handle_came()
+        current = None if replied else self._transcript.current
+        sure = current is not None and not any(m.by_user for m in self.ledger.pending())
+        self._covered_chars = len(current.user) if current is not None and sure else 0
+        return True
+
+    def _seeds(self, way: Way) -> list[bytes]:
+        traits = self._plan.traits
+        if way.restored != "handle":
+            return frames.seed(way.seed, traits)
+        if not way.seed or traits.typed_turn == "realtime":
+            return []  # it takes no turns but at its beginning (wire 4.5)
+        turns = [text_content(text, role) for role, text in way.seed]
+        return [frames.client_content(turns, turn_complete=False)]
+
+    def _uncovered(self) -> list[Turn]:
+        """Return the turns that began after the newest handle was cut."""
+        turns = self._transcript.window(KEPT_TURNS)
+        newer = [turn for turn in turns if turn.turn_number >= self.covered_turns]
+        if newer and newer[0].turn_number == self.covered_turns:
+            words = newer[0].user[self._covered_chars :]
+            newer[0] = msgspec.structs.replace(newer[0], user=words)
+        return history((), newer)
+
+
+def late_result(call: FunctionCall, answer: ToolAnswer) -> str:
+    """Return what came of a call that no service waits for any more, in words for the model."""
+    args, result = (msgspec.json.encode(value).decode() for value in (call.args, answer.response))
+    return (
+        f"The connection was lost while the function {call.name} was running with {args}. "
+        f"It has returned: {result}"
+    )

@@ -1,0 +1,440 @@
+"""One conversation with the model, over as many connections as it takes."""
+
+import logging
+from collections.abc import Callable, Sequence
+from typing import Literal
+from uuid import uuid4
+
+import anyio
+
+from livehandle_proto import topics as t
+from livehandle_proto import values as v
+from livehandle_proto.errors import LiveHandleError
+from livehandle_proto.methods import ToolAnswer
+from livehandled.gemini import frames
+from livehandled.gemini.codec import Decoded
+from livehandled.gemini.endpoints import public
+from livehandled.gemini.opening import blocks
+from livehandled.session.connection import Plan, refusal
+from livehandled.session.conversation import Conversation, call_key, time_left_ms
+from livehandled.session.link import Link
+from livehandled.session.outbox import SUPERSEDED, Message, Outbox
+from livehandled.session.raw import raw_message
+from livehandled.session.repeats import Repeats
+from livehandled.session.resumption import Resumption, TakenUp, Way
+from livehandled.session.rotation import Quiet
+from livehandled.session.router import Router
+from livehandled.transcript import Transcript
+
+_log = logging.getLogger(__name__)
+
+_STOP_GRACE_S = 0.8
+_REPEATS_S = 5.0
+"""How long after a resume the service may say again what it said before."""
+
+
+class Session:
+    """One conversation with the model, from `start` to `ended`.
+
+    Its task is the supervisor's. Everything else is called from the same event loop and never
+    waits, but `settled` and `done`.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        *,
+        router: Router,
+        outbox: Outbox,
+        transcript: Transcript,
+        clock: Callable[[], float],
+        now_ms: Callable[[], int],
+        policy: Literal["handle", "reseed", "fresh"] = "handle",
+        greet: Callable[["Session"], None] = lambda _session: None,
+        look: Callable[[], None] = lambda: None,
+        on_send: Callable[[], None] = lambda: None,
+        taken_up: TakenUp | None = None,
+    ) -> None:
+        before = taken_up or TakenUp()
+        self.plan = plan
+        self.id = before.session_id
+        self.conversation = Conversation(
+            transcript_is_text=plan.transcript_is_text, turns=before.turns
+        )
+        self.resumption = Resumption(
+            plan, transcript=transcript, policy=policy, now_ms=now_ms, before=before
+        )
+        self.instruction = before.instruction
+        """What `update_instruction` said last, None before: every setup carries it."""
+        self.generation = 0
+        self.reconnects = before.reconnects
+        self.state: v.ConnectionState | None = None
+        self.ended: v.Ended | None = None
+        self.last_close: v.Close | None = None
+        self.established = False
+        """Whether the session was set up, by this daemon."""
+        self.outbox = outbox
+        self.scope = anyio.CancelScope()
+        """What the supervisor runs in."""
+        self.stop_reason: Literal["disconnected", "stopped"] | None = None
+        self._taken_up = taken_up
+        self._greet = greet
+        self._on_send = on_send
+        self._look_at_time = look
+        """To be called after `deadline` may have come nearer."""
+        self._left: list[Message] = []
+        self._router = router
+        self._transcript = transcript
+        self._clock = clock
+        self._link: Link | None = None
+        self._began_at: float | None = None
+        self._lost_at = clock()
+        if before.lost_at_ms is not None:
+            self._lost_at -= max(0, now_ms() - before.lost_at_ms) / 1000
+        self._dropped_before = outbox.dropped
+        self._turn_ended_at: float | None = None
+        self._handle_at: float | None = None
+        self._holds = False
+        self._error: LiveHandleError | None = None
+        self._settled = anyio.Event()
+        self._done = anyio.Event()
+        outbox.put_first(*before.pending, now=clock())
+
+    # For everybody.
+
+    @property
+    def open(self) -> bool:
+        """Whether the session takes what is to be sent: it has not ended and is not ending."""
+        return self.ended is None and self.stop_reason is None
+
+    def put(self, *messages: Message) -> None:
+        """Queue messages for the model, all or none, whatever the connection does.
+
+        Raises `session.queue_full`, and `session.ended` once the session is not `open`: the
+        outbox is the next session's too.
+        """
+        if not self.open:
+            raise LiveHandleError("session.ended", "The session has ended: call connect.")
+        self.outbox.put(*messages, now=self._clock())
+        if messages[0].must_arrive:
+            self._on_send()
+        self._wake()
+
+    def put_first(self, message: Message) -> None:
+        """Queue a message before all others."""
+        self.outbox.put_first(message, now=self._clock())
+        self._wake()
+
+    def instruct(self, instruction: str) -> None:
+        """Give the model another instruction, in the way it takes one (B17, wire 4.6).
+
+        A model that takes none while it runs is given a new connection at the next boundary.
+        """
+        how = self.plan.traits.instruction
+        if how == "reconnect":
+            if self._link is not None:
+                self._link.rotation.ask()
+                self._link.look()
+        else:
+            self.put(Message(frames.instruction(instruction, how), "instruction"))
+        self.instruction = instruction
+        self._on_send()
+
+    def answer(self, answers: Sequence[tuple[v.FunctionCall, ToolAnswer]]) -> None:
+        """Answer calls, all that are open in one frame (B18).
+
+        What came of those that were lost with their connection is told as text (wire 4.3).
+        """
+        talk = self.conversation
+        lost = [a for a in answers if call_key(a[0].id, a[0].name) not in talk.open_calls]
+        open_ = [a for a in answers if a not in lost]
+        messages = [self.resumption.late(call, answer) for call, answer in lost]
+        if open_:
+            frame = frames.tool_response([answer for _, answer in open_], self.plan.traits)
+            messages.append(Message(frame, "tool", answers=open_))
+        self.put(*messages)
+
+    def answered(self) -> None:
+        """Note that calls were answered: audio that was held back for them may pass."""
+        self._hold()
+        self._look()
+
+    async def settled(self) -> None:
+        """Wait until the session is set up. Raises why it could not be."""
+        # Bounded by the deadlines of connecting and of the setup.
+        await self._settled.wait()
+        if self._error is not None:
+            raise LiveHandleError(self._error.name, self._error.message, **self._error.data)
+        if not self.established:
+            raise LiveHandleError("session.ended", "The session was ended before it was set up.")
+
+    async def done(self) -> v.Ended:
+        """Wait until the session has ended, and return how (decision Z1: every waiter is told)."""
+        if self.ended is None:  # what is known is told, even where no time is left to wait
+            # As long as the session lasts: whoever calls sets the deadline.
+            await self._done.wait()
+        assert self.ended is not None
+        return self.ended
+
+    def stop(self, reason: Literal["disconnected", "stopped"]) -> None:
+        """Begin to end the session; `done` tells when it has."""
+        if self.open:
+            self.stop_reason = reason
+            if self.conversation.phase != "disconnected":  # as it is between two connections
+                self._router.route(self.conversation.move("disconnecting"))
+            if self._link is not None:
+                # What was sent before goes out first, as far as it goes out at all.
+                self._link.stop()
+                self.scope.deadline = anyio.current_time() + _STOP_GRACE_S
+            else:
+                self.scope.cancel()
+
+    def tell(self, error: LiveHandleError) -> None:
+        """Log an error that nobody waits for, and publish it."""
+        self._router.tell(error)
+
+    def describe(self, *, backend: str, model: str) -> v.Session:
+        """Return the session as clients see it."""
+        talk = self.conversation
+        since = self._began_at if self.ended is None else None
+        state = self.state
+        if state == "ready" and self._link is not None and self._link.rotation.draining:
+            state = "draining"
+        return v.Session(
+            session_id=self.id,
+            phase=talk.phase,
+            backend=backend,
+            model=model,
+            connected_ms=None if since is None else int((self._clock() - since) * 1000),
+            connection=None
+            if state is None
+            else v.Connection(state=state, generation=self.generation, url=public(self.plan.url)),
+            resumable=self.resumption.handles.resumable,
+            reconnects=self.reconnects,
+            current_turn=talk.turns if talk.turn_open and self.ended is None else None,
+            turns=talk.turns,
+            last_close=self.last_close,
+        )
+
+    @property
+    def deadline(self) -> float | None:
+        """When `due` is to be called, None if nothing waits."""
+        repeats = self.conversation.repeats
+        return repeats.until if repeats is not None and repeats.holding else None
+
+    def due(self, now: float) -> None:
+        """Tell what was held back as a possible repeat for too long."""
+        repeats = self.conversation.repeats
+        if repeats is not None and now >= repeats.until:
+            self._router.route(self.conversation.release())
+
+    def pending(self) -> list[Message]:
+        """Return what must arrive and may not have, in order: worth keeping for a restart."""
+        return [*self.resumption.ledger.pending(), *self._left, *self.outbox.pending()]
+
+    @property
+    def untold_tools(self) -> int:
+        """How many of the transcript's latest tools have results that may not have arrived."""
+        return _answers_in(self.pending())
+
+    # For the supervisor.
+
+    @property
+    def first(self) -> bool:
+        """Whether there was no connection yet, of this daemon's or another's."""
+        return not self.established and self._taken_up is None
+
+    def connecting(self) -> None:
+        """Note that a connection is being opened."""
+        self.generation += 1
+        self.state = "connecting"
+        self._router.route(self.conversation.move("connecting"))
+
+    def handshaking(self) -> None:
+        """Note that the connection is open and its setup is being sent."""
+        self.state = "handshaking"
+        self._router.route(self.conversation.move("setup_sent"))
+
+    def set_up(self, answer: Decoded, way: Way) -> None:
+        """Note that the service has taken the setup: what was lost on the way is sent again."""
+        now = self._clock()
+        first, self.state = self.first, "ready"
+        complete = answer.message.setup_complete
+        if self.id is None:  # the session's own, whatever later connections are called
+            self.id = (complete.session_id if complete is not None else None) or str(uuid4())
+        self._began_at = now if self._began_at is None else self._began_at
+        self._router.route(self.conversation.move("active"))
+        if not self.established:
+            self.established = True
+            self._router.route([("connected", t.SessionStarted(session_id=self.id))])
+        if not first:
+            self._resumed(way, now)
+        self._settled.set()
+        _log.info(
+            "session %s: connection %d is set up at %s, %s",
+            self.id,
+            self.generation,
+            public(self.plan.url),
+            "new" if first else way.restored,
+        )
+
+    def conversing(self, link: Link, instruction: str | None) -> None:
+        """Note the connection that carries the session from here on, and what its setup said."""
+        self._link = link
+        if instruction != self.instruction and self.plan.traits.instruction == "reconnect":
+            link.rotation.ask()  # it was changed while the setup was under way
+
+    def take(self, frame: bytes, decoded: Decoded) -> None:
+        """Tell what a message says."""
+        message, now = decoded.message, self._clock()
+        if self._router.wants_raw():
+            self._router.route([("raw", raw_message(frame, self.plan.secrets))])
+        for field in decoded.skipped:
+            self.tell(LiveHandleError("upstream.bad_message", f"Passed over {field}."))
+        if refused := refusal(message, self.plan):
+            self.tell(refused)
+        if self.stop_reason is not None:
+            return
+        talk = self.conversation
+        replies, turns = talk.replies, talk.turns
+        events = talk.receive(message, now)
+        if talk.replies != replies:
+            self.resumption.ledger.reply_began(now)
+        self._router.route(events)
+        if talk.repeats is not None and talk.repeats.holding:
+            self._look_at_time()
+        if talk.turns != turns:
+            self._turn_ended_at = now
+            self.resumption.ledger.turn_completed(now)
+        update = message.session_resumption_update
+        if update is not None and self.resumption.keep_handle(update, replied=talk.replied):
+            self._handle_at = now
+        if message.go_away is not None and self._link is not None:
+            left_ms = time_left_ms(message.go_away)
+            self._link.rotation.go_away(None if left_ms is None else left_ms / 1000, now)
+        if message.tool_call is not None or message.tool_call_cancellation is not None:
+            self._hold()
+
+    def quiet(self) -> Quiet:
+        """Return what stands against giving the connection up."""
+        talk = self.conversation
+        return Quiet(
+            turn_open=talk.turn_open,
+            user_speaking=talk.user_speaking,
+            calls_open=bool(talk.open_calls),
+            sending=self.outbox.owing > 0 or self.resumption.ledger.unread,
+            turn_ended_at=self._turn_ended_at,
+            handle_at=self._handle_at,
+            wants_handle=self.resumption.wants_handle,
+        )
+
+    def dropped(self, error: LiveHandleError | None) -> None:
+        """Note that the connection is gone, and the session is to go on with another."""
+        now = self._clock()
+        if error is not None and (close := close_of(error)).code is not None:
+            self.last_close = close
+        self._lost_at, self._dropped_before = now, self.outbox.dropped
+        self._link = None
+        self.outbox.purge(*SUPERSEDED)
+        self.resumption.lost()
+        waiting = self.pending()
+        tools = self._transcript.take_back_tools(_answers_in(waiting))
+        # The user's words that are sent again are not to be told as a finished turn as well.
+        stays = self.resumption.ledger.unanswered or any(message.by_user for message in waiting)
+        self._router.dropped(self.conversation.drop(turn_stays=stays))
+        self._transcript.give_back_tools(tools)
+        self._hold()
+        self.state = "reconnecting"
+
+    def reconnecting(self, attempt: int, delay_s: float, cause: str) -> None:
+        """Tell that the session has no connection just now."""
+        self.state = "reconnecting"
+        told = t.Reconnecting(attempt=attempt, delay_ms=round(delay_s * 1000), cause=cause)
+        self._router.route([("reconnecting", told)])
+        _log.info("session %s: attempt %d in %.1f s: %s", self.id or "-", attempt, delay_s, cause)
+
+    def refused(self, error: LiveHandleError) -> None:
+        """Note that a connection was not set up."""
+        if (close := close_of(error)).code is not None:
+            self.last_close = close
+        if self.conversation.phase != "disconnected":
+            self._router.route(self.conversation.move("disconnected"))
+
+    def finish(self, ended: v.Ended, error: LiveHandleError | None = None) -> None:
+        """End the session, and tell everybody who waits."""
+        self._error = error if not self.established else None
+        self.ended = ended
+        self.state = "failed" if ended.reason in {"failed", "closed"} else None
+        self._link = None
+        self._left = self.outbox.pending()
+        self.outbox.clear()
+        if error is not None:
+            self.tell(error)
+        if self.conversation.phase != "disconnected":
+            self._router.route(self.conversation.move("disconnected"))
+        self._router.route([("disconnected", ended)])
+        _log.info("session %s ended: %s", self.id or "-", ended.reason)
+        self._settled.set()
+        self._done.set()
+
+    # Within.
+
+    def _resumed(self, way: Way, now: float) -> None:
+        self.outbox.expire(now)
+        first = self.resumption.messages(
+            way, late=self.outbox.purge("tool"), asks="text" in self.outbox.kinds()
+        )
+        self._router.resumed()  # an activity that goes on begins anew behind these
+        self.outbox.put_first(*first, now=now)
+        if way.restored == "handle":
+            last = self._transcript.window(1)
+            if last:
+                self.conversation.repeats = Repeats(
+                    last[0].user, last[0].model, until=now + _REPEATS_S
+                )
+        self.reconnects += 1
+        told = t.Resumed(
+            restored=way.restored,
+            reason=way.reason,
+            gap_ms=round((now - self._lost_at) * 1000),
+            lost=self.outbox.dropped - self._dropped_before,
+        )
+        self._router.route([("resumed", told)])
+        if way.restored == "fresh" and not self.outbox.pending():
+            self._greet(self)
+
+    def _hold(self) -> None:
+        """Hold audio back while the model waits for a call, where it would close for it."""
+        plan = self.plan
+        policy = plan.traits.audio_during_call
+        calls = self.conversation.open_calls.values()
+        holds = policy != "pass" and any(
+            blocks(plan.setup, call.name, plan.traits) for call in calls
+        )
+        if holds != self._holds:
+            self._holds = holds
+            frames_held = self.outbox.hold(policy if holds else "pass", self._clock())
+            told = t.AudioHeld(policy=policy, held=holds, frames=frames_held)
+            self._router.route([("audio_held", told)])
+            self._wake()
+
+    def _wake(self) -> None:
+        if self._link is not None:
+            self._link.wake()
+
+    def _look(self) -> None:
+        if self._link is not None:
+            self._link.look()
+
+
+def _answers_in(messages: Sequence[Message]) -> int:
+    return sum(len(message.answers) for message in messages)
+
+
+def close_of(error: LiveHandleError) -> v.Close:
+    """Return the close that an error tells of; without a code where it tells of none."""
+    code, reason = error.data.get("close_code"), error.data.get("close_reason")
+    return v.Close(
+        code=code if isinstance(code, int) else None,
+        reason=reason if isinstance(reason, str) else None,
+    )
