@@ -159,9 +159,13 @@ class Conversation:
         cuts = self._model.generation != "3.8" and not self._speaker.waits
         cut_short = self._speaker.interrupt() if content.turn_complete or cuts else []
         last = len(content.turns) - 1
+        texts = len(self._prompt.texts)
         for i, turn in enumerate(content.turns):
             asks = content.turn_complete and i == last and turn.role != "model"
             self._remember(turn, "typed" if asks else "context")
+            if turn.role == "model":  # it has answered what was said before it
+                while len(self._prompt.texts) > texts:
+                    self._prompt.texts.pop()
         self._prompt.asked |= content.turn_complete
         return cut_short
 

@@ -82,6 +82,7 @@ class Link:
                 if not decision.swallowed:
                     self._unsent.extend(self._session.receive(frame, anyio.current_time()))
                 self._unsent.extend([*decision.instead, *decision.after])
+                self._websocket.took()
                 self._more.set()
                 while len(self._unsent) > MOST_UNSENT:
                     self._room = anyio.Event()

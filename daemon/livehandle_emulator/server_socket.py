@@ -2,10 +2,14 @@
 
 import socket
 import struct
+from collections import deque
 from ipaddress import ip_address
+from typing import Any
 
 import anyio
 from websockets.asyncio.server import ServerConnection
+from websockets.frames import Frame, Opcode
+from websockets.protocol import Event
 
 from livehandle_emulator.exchange import Exchange, Json, Request
 from livehandle_proto.faults import Fault
@@ -13,6 +17,7 @@ from livehandle_proto.faults import Fault
 _POST = b"POST "
 _PONG = b"\x8a"
 """How a pong begins: the last frame of its message, and its opcode."""
+_OF_MESSAGES = {Opcode.TEXT, Opcode.BINARY, Opcode.CONT}
 _PIECES_PER_S = 20
 _RESETS = struct.pack("ii", 1, 0)
 """Of SO_LINGER: closing resets at once."""
@@ -33,6 +38,15 @@ class Socket(ServerConnection):
     _deaf = False
     _keeps_alive = False
     _unheard = b""
+    _came = 0
+    _taken = 0
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Take what the library gives."""
+        super().__init__(*args, **kwargs)
+        self._unplaced: deque[bytes] = deque()
+        self._pongs: deque[tuple[int, bytes]] = deque()
+        """Those that wait until so many messages have been taken, and are then sent."""
 
     def answer(self, request: Request, *, local: bool) -> Json:
         """Answer a POST; `local` tells whether it comes from this machine."""
@@ -60,12 +74,36 @@ class Socket(ServerConnection):
         """Write what the library has for the client, unless that waits."""
         if self._silent or self._holds_back:
             return
-        if self.pong_s is not None:
-            pongs = [data for data in self.protocol.writes if data.startswith(_PONG)]
+        pongs = [data for data in self.protocol.writes if data.startswith(_PONG)]
+        if pongs:
             self.protocol.writes = [one for one in self.protocol.writes if one not in pongs]
-            for pong in pongs:
-                self.loop.call_later(self.pong_s, self._write_late, pong)
+            self._unplaced.extend(pongs)
         super().send_data()
+
+    def process_event(self, event: Event) -> None:
+        """Take one event.
+
+        The library answers a ping when it reads it. Here the pong waits until the messages before
+        the ping have had their effect, for that is what it tells the client.
+        """
+        super().process_event(event)
+        if not isinstance(event, Frame):
+            return
+        if event.opcode is Opcode.PING and self._unplaced:
+            self._pongs.append((self._came, self._unplaced.popleft()))
+            self._answer_pings()
+        elif event.opcode in _OF_MESSAGES and event.fin:
+            self._came += 1
+
+    def took(self) -> None:
+        """Note that the next message that came has had its effect."""
+        self._taken += 1
+        self._answer_pings()
+
+    def _answer_pings(self) -> None:
+        while self._pongs and self._pongs[0][0] <= self._taken:
+            _, pong = self._pongs.popleft()
+            self.loop.call_later(self.pong_s or 0.0, self._write_late, pong)
 
     @property
     def silent(self) -> bool:

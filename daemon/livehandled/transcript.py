@@ -24,6 +24,8 @@ _MAX_CHARS = 65_536
 """Characters kept of one side of a turn: more than an hour of speech."""
 _MAX_TOOLS = 100
 """Tools kept of one turn: a model may repeat a call a hundred times (wire 4.1)."""
+_MAX_NOTES = 1024
+"""Typed messages whose turns are known."""
 _SUMMARY_CHARS = 200
 
 _JSON = JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=str)
@@ -55,6 +57,9 @@ class _OpenTurn:
     model: _Words = field(default_factory=_Words)
     tools: deque[ToolUse] = field(default_factory=lambda: deque(maxlen=_MAX_TOOLS))
     next_user: _Words = field(default_factory=_Words)
+    notes: list[int] = field(default_factory=list)
+    """Typed messages among the user's words, by their numbers."""
+    next_notes: list[int] = field(default_factory=list)
     model_began: bool = False
     interrupted: bool = False
     heard_chars: int | None = None
@@ -69,6 +74,11 @@ class SavedTranscript(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """Of the next turn."""
     user: str
     """The user's words that no reply has begun to answer: they open the next turn."""
+    notes: list[int]
+    """The typed messages they are, by their numbers."""
+    turns_of_notes: dict[int, int]
+    """The turns of those before."""
+    last_note: int
     tools: list[ToolUse]
     """Those whose results the model has not taken up: they are of the next turn too."""
 
@@ -79,6 +89,8 @@ class Transcript:
     def __init__(self, turns: int = KEPT_TURNS) -> None:
         self._finished: deque[TranscriptTurn] = deque(maxlen=turns)
         self._number = 0
+        self._notes: dict[int, int] = {}
+        self._last_note = 0
         self._open = _OpenTurn()
 
     @property
@@ -86,16 +98,40 @@ class Transcript:
         """The open turn; None as long as nothing was said or done in it."""
         return self._as_turn(self._open.tools)
 
-    def user_said(self, text: str, *, typed: bool = False) -> None:
-        """Append words of the user: input transcription, or a typed turn that was sent (B1).
+    @property
+    def waits(self) -> bool:
+        """Whether typed words are in the open turn that no reply has begun to answer."""
+        turn = self._open
+        return bool(turn.next_notes or (turn.notes and not turn.model_began))
+
+    @property
+    def next_note(self) -> int:
+        """The number that the next typed message will have."""
+        return self._last_note + 1
+
+    def turn_of(self, note: int) -> int | None:
+        """Return the finished turn that a typed message stands in, None before it is finished."""
+        return self._notes.get(note)
+
+    def user_said(self, text: str) -> None:
+        """Append words of the user, by input transcription.
 
         Words that come after the model began are a late tail of what it answers. After an
-        interruption they are what interrupted it, and open the next turn (N4). What is typed
-        is never late: over a reply it opens the next turn too.
+        interruption they are what interrupted it, and open the next turn (N4).
         """
         turn = self._open
-        opens_next = turn.model_began and (turn.interrupted or typed)
-        (turn.next_user if opens_next else turn.user).add(text)
+        (turn.next_user if turn.model_began and turn.interrupted else turn.user).add(text)
+
+    def user_typed(self, *texts: str) -> None:
+        """Append a typed message that was sent (B1), and give it its number.
+
+        What is typed is never late: over a reply it opens the next turn.
+        """
+        turn = self._open
+        self._last_note += 1
+        (turn.next_notes if turn.model_began else turn.notes).append(self._last_note)
+        for text in texts:
+            (turn.next_user if turn.model_began else turn.user).add(text)
 
     def model_began(self) -> None:
         """Note the model's first output in this turn, be it only audio or a tool call."""
@@ -157,8 +193,12 @@ class Transcript:
         After an interruption the user's words that followed it are the open turn then (N5).
         """
         turn = self.current
-        self._open = _OpenTurn(user=self._open.next_user)
+        notes = self._open.notes
+        self._open = _OpenTurn(user=self._open.next_user, notes=self._open.next_notes)
         if turn is not None:
+            self._notes |= dict.fromkeys(notes, turn.turn_number)
+            for note in list(self._notes)[:-_MAX_NOTES]:
+                del self._notes[note]
             self._number += 1
             self._finished.append(turn)
         return turn
@@ -180,15 +220,25 @@ class Transcript:
         the latest tools: their results are told again.
         """
         turns, kept, tools = self._split(untold_tools)
-        number, user = self._number, self._open.user
+        number, user, notes = self._number, self._open.user, self._open.notes
+        turns_of_notes = dict(self._notes)
         if not self._open.model_began:
             tools = [*kept, *tools]
         else:
-            user = self._open.next_user
+            user, notes = self._open.next_user, self._open.next_notes
             if (turn := self._as_turn(kept)) is not None:
                 turns.append(replace(turn, interrupted=True))
+                turns_of_notes |= dict.fromkeys(self._open.notes, number)
                 number += 1
-        return SavedTranscript(turns=turns, number=number, user=user.until(None), tools=tools)
+        return SavedTranscript(
+            turns=turns,
+            number=number,
+            user=user.until(None),
+            notes=list(notes),
+            turns_of_notes=turns_of_notes,
+            last_note=self._last_note,
+            tools=tools,
+        )
 
     def restore(self, saved: SavedTranscript) -> None:
         """Go on from what an earlier run exported."""
@@ -196,11 +246,15 @@ class Transcript:
         self._finished.extend(saved.turns)
         self._number = saved.number
         self._open.user.add(saved.user)
+        self._open.notes = list(saved.notes)
+        self._notes = dict(saved.turns_of_notes)
+        self._last_note = saved.last_note
         self._open.tools.extend(saved.tools)
 
     def clear(self) -> None:
         """Forget every turn, and count from 0 again."""
         self._finished.clear()
+        self._notes.clear()
         self._number = 0
         self._open = _OpenTurn()
 

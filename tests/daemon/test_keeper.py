@@ -217,7 +217,7 @@ async def test_no_greeting_is_said_to_a_session_that_goes_on(path: Path) -> None
 
 
 async def test_a_greeting_that_was_not_yet_sent_is_sent_once(path: Path) -> None:
-    greeting = Message(frames.text_turn("Welcome!", TRAITS), "text")
+    greeting = Message(frames.text_turn("Welcome!", TRAITS), "text", note=1)
     keep(
         path,
         session_id=None,
@@ -225,7 +225,9 @@ async def test_a_greeting_that_was_not_yet_sent_is_sent_once(path: Path) -> None
         turns=0,
         outbox=[greeting],
         context=SavedContext(turns=[], prompt_armed=False),
-        transcript=SavedTranscript(turns=[], number=0, user="Welcome!", tools=[]),
+        transcript=SavedTranscript(
+            turns=[], number=0, user="Welcome!", notes=[1], turns_of_notes={}, last_note=1, tools=[]
+        ),
     )
     async with run(path, session__greeting="Welcome!") as daemon:
         await daemon.told.until("session.resumed")
@@ -282,7 +284,7 @@ async def test_a_tool_result_the_handle_does_not_cover_is_told_once(path: Path) 
 
 
 async def test_a_text_the_handle_covers_and_nobody_answered_is_asked_about(path: Path) -> None:
-    question = Message(frames.text_turn("Are you there?", TRAITS), "text")
+    question = Message(frames.text_turn("Are you there?", TRAITS), "text", note=1)
     keep(path, outbox=[], owed=[question])
     async with run(path) as daemon:
         await daemon.told.until("session.resumed")
@@ -293,13 +295,21 @@ async def test_a_text_the_handle_covers_and_nobody_answered_is_asked_about(path:
 
 
 async def test_without_the_handle_it_is_asked_again_behind_what_was_told(path: Path) -> None:
-    question = Message(frames.text_turn("Are you there?", TRAITS), "text")
+    question = Message(frames.text_turn("Are you there?", TRAITS), "text", note=1)
     keep(
         path,
         outbox=[],
         owed=[question],
         told=[text_content("It is nine.", "model")],
-        transcript=SavedTranscript(turns=[], number=0, user="Are you there?", tools=[]),
+        transcript=SavedTranscript(
+            turns=[],
+            number=0,
+            user="Are you there?",
+            notes=[1],
+            turns_of_notes={},
+            last_note=1,
+            tools=[],
+        ),
     )
     async with run(path, resumption__policy="reseed") as daemon:
         first, second = map(str, await daemon.frames(2))

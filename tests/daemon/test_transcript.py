@@ -222,17 +222,17 @@ def test_n5_a_barge_in_over_an_unheard_reply_gives_nothing() -> None:
 def test_b1_a_typed_turn_joins_the_users_side_as_spoken_words_do() -> None:
     transcript = Transcript()
     transcript.user_said("I said ")
-    transcript.user_said("and typed", typed=True)
+    transcript.user_typed("and typed")
     assert transcript.current == TranscriptTurn(turn_number=0, user="I said and typed")
 
 
 def test_b1_n4_what_is_typed_over_a_reply_opens_the_next_turn() -> None:
     transcript = Transcript()
-    transcript.user_said("Table for four", typed=True)
+    transcript.user_typed("Table for four")
     transcript.model_said("Certainly, for four")
-    transcript.user_said("No, five", typed=True)
+    transcript.user_typed("No, five")
     transcript.interrupted(10)
-    transcript.user_said("!", typed=True)
+    transcript.user_typed("!")
     first = transcript.end_turn()
     assert first is not None
     assert (first.user, first.model) == ("Table for four", "Certainly,")
@@ -243,7 +243,7 @@ def test_n4_a_call_answered_between_turns_is_in_the_turn_of_the_words_that_follo
     transcript = Transcript()
     transcript.tool_called("book", {}, None)
     transcript.interrupted(0)
-    transcript.user_said("Thanks", typed=True)
+    transcript.user_typed("Thanks")
     turn = transcript.end_turn()
     assert turn is not None
     assert (turn.user, len(turn.tool_calls), turn.interrupted) == ("Thanks", 1, False)
@@ -251,7 +251,7 @@ def test_n4_a_call_answered_between_turns_is_in_the_turn_of_the_words_that_follo
 
 def test_b2_the_window_has_a_typed_turn_without_any_speech_recognition() -> None:
     transcript = Transcript()
-    transcript.user_said("I am pescatarian", typed=True)
+    transcript.user_typed("I am pescatarian")
     transcript.model_said("Noted.")
     transcript.end_turn()
     assert transcript.window(1)[0].user == "I am pescatarian"
@@ -507,7 +507,7 @@ OPS = st.lists(
 def play(transcript: Transcript, op: Op) -> TranscriptTurn | None:
     match op.kind:
         case "user" | "typed":
-            transcript.user_said(op.text, typed=op.kind == "typed")
+            (transcript.user_typed if op.kind == "typed" else transcript.user_said)(op.text)
         case "began":
             transcript.model_began()
         case "model":
@@ -627,7 +627,7 @@ def test_a_reply_that_a_restart_cuts_off_ends_its_turn_as_interrupted() -> None:
 
 def test_words_that_wait_for_their_reply_get_it_after_a_restart() -> None:
     transcript = with_turns("a")
-    transcript.user_said("still to be answered", typed=True)
+    transcript.user_typed("still to be answered")
     following = restarted(transcript)
     assert following.window(9) == transcript.window(9)
     following.model_said("Here.")

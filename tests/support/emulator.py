@@ -81,7 +81,7 @@ def running_emulator(
             except subprocess.TimeoutExpired:
                 process.kill()
                 raise
-    assert (process.returncode, complaints) == (0, b"")
+    assert (process.returncode, complaints) == (0, b""), complaints.decode()
 
 
 def _line(process: subprocess.Popen[bytes]) -> str:

@@ -94,6 +94,11 @@ class Content(Message, frozen=True, kw_only=True):
     role: str | None = None
 
 
+def text_of(content: Content) -> str:
+    """Return the text of a turn's parts."""
+    return "".join(part.text or "" for part in content.parts)
+
+
 def text_content(text: str, role: str | None = None) -> Content:
     """Return content of one text part."""
     return Content(parts=[Part(text=text)], role=role)

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Literal
 
 from livehandle_proto.transcripts import TranscriptTurn
-from livehandled.gemini.content import Content
+from livehandled.gemini.content import Content, text_of
 
 Turn = tuple[Literal["user", "model"], str]
 """Who speaks, and the words."""
@@ -15,10 +15,9 @@ _MAX_CHARS = 48_000
 
 def history(told: Iterable[Content], turns: Sequence[TranscriptTurn]) -> list[Turn]:
     """Return the context that was told and then the turns, oldest first, as far as they fit."""
-    said: list[Turn] = []
-    for content in told:
-        text = "".join(part.text or "" for part in content.parts)
-        said.append(("user" if content.role == "user" else "model", text))
+    said: list[Turn] = [
+        ("user" if content.role == "user" else "model", text_of(content)) for content in told
+    ]
     for turn in turns:
         tools = [f"[{use.name}({use.args}) returned {use.result}]" for use in turn.tool_calls]
         said.append(("user", turn.user.strip()))

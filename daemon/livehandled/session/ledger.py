@@ -8,7 +8,7 @@ next progress: a reply that begins, or a turn that completes. A handle is cut at
 """
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from livehandled.gemini.content import Content
@@ -41,11 +41,12 @@ class _Sent:
 
         What the user said is in the transcript once it is answered, and told from there.
         """
-        kind = self.message.kind
-        by_user = kind != "context" or any(c.role == "user" for c in self.message.contents)
-        if self.answered and by_user:
+        message = self.message
+        if self.answered and (message.note or message.kind != "context"):
             return True
-        return self.covered and (kind == "tool" or not by_user)
+        return self.covered and (
+            message.kind == "tool" or (message.kind == "context" and not message.note)
+        )
 
 
 class Ledger:
@@ -63,8 +64,8 @@ class Ledger:
     @property
     def known(self) -> list[Content]:
         """What a session begun anew has to be told of context, beside what is sent again."""
-        answered = (one.message.contents for one in self._sent if one.answered)
-        return [*self.told, *(turn for turns in answered for turn in turns if turn.role != "user")]
+        answered = (_untold(one.message) for one in self._sent if one.answered)
+        return [*self.told, *(turn for turns in answered for turn in turns)]
 
     @property
     def unread(self) -> bool:
@@ -90,6 +91,9 @@ class Ledger:
     def reply_began(self, now: float) -> None:
         """Note the first output of a reply: to all that the service had read."""
         self._assume_read(now)
+        asking = next((s for s in self._sent if s.message.kind == "text" and not s.answered), None)
+        if asking is not None and asking.message.at_rest:
+            asking.read = True  # nothing else can have asked for this reply
         for sent in self._sent:
             if sent.read:
                 sent.taken = sent.answered = True
@@ -123,22 +127,30 @@ class Ledger:
             sent = _Sent(self.last, message, 0.0, read=True, taken=True, covered=True)
             self._sent.append(sent)
 
-    def take_back(self, *, resumed: bool) -> tuple[list[Message], bool]:
+    def take_back(
+        self, *, resumed: bool, told: Callable[[int], bool] = lambda _note: False
+    ) -> tuple[list[Message], bool]:
         """Return what has to be sent again, in order, and whether a reply is owed beside it.
 
         `resumed`: by the newest handle, which knows what it covers. A session that begins anew
-        knows of nothing but the transcript and `told`.
+        knows of nothing but the transcript and `told`. What stands in the transcript, and is
+        `told` from there by its number, is not sent again.
         """
-        sent, self._sent = self._sent, []
-        if resumed:
-            # What is covered and still to be answered stays: another session would not know it.
-            self._sent = [one for one in sent if one.covered]
-            owed = any(one.message.kind == "text" for one in self._sent)
-            return [one.message for one in sent if not one.covered], owed
-        for one in sent:
-            if one.answered:
+        again: list[Message] = []
+        kept: list[_Sent] = []
+        for one in self._sent:
+            note = one.message.note
+            is_told = note > 0 and told(note)
+            if is_told or (resumed and one.covered):
+                one.covered = True
+                if one.message.kind == "text" or not is_told:
+                    kept.append(one)  # until it is answered, or another session has to know it
+            elif one.answered and not resumed:
                 self._tell(one.message)
-        return [one.message for one in sent if not one.answered], False
+            else:
+                again.append(one.message)
+        self._sent = kept
+        return again, any(one.message.kind == "text" for one in kept)
 
     def _assume_read(self, now: float) -> None:
         for sent in self._sent:
@@ -155,4 +167,9 @@ class Ledger:
         self._sent = kept
 
     def _tell(self, message: Message) -> None:
-        self.told.extend(turn for turn in message.contents if turn.role != "user")
+        self.told.extend(_untold(message))
+
+
+def _untold(message: Message) -> list[Content]:
+    """Return the turns of a message that no transcript has."""
+    return [turn for turn in message.contents if not (message.note and turn.role == "user")]

@@ -1,7 +1,7 @@
 """What waits to be sent to the model, in order, whatever connection there is (decision Z7)."""
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal, NamedTuple
 
 from livehandle_proto.errors import LiveHandleError
@@ -41,16 +41,15 @@ class Message(NamedTuple):
     """Of text and context: the turns in it."""
     answers: Sequence[tuple[FunctionCall, ToolAnswer]] = ()
     """Of a tool response: each call in it, and its answer."""
+    note: int = 0
+    """The number of its words in the transcript, as the user's; 0: they are not there."""
+    at_rest: bool = False
+    """Of text: nothing went on when it was put, so the next reply is its own."""
 
     @property
     def must_arrive(self) -> bool:
         """Whether it has to arrive, on whatever connection."""
         return self.kind in {"text", "context", "tool"}
-
-    @property
-    def by_user(self) -> bool:
-        """Whether there are words of the user in it."""
-        return self.kind == "text" or any(turn.role == "user" for turn in self.contents)
 
 
 class _Entry(NamedTuple):
@@ -123,6 +122,15 @@ class Outbox:
             else:
                 return entry.message
         return None
+
+    def take_out(self, told: Callable[[int], bool]) -> list[Message]:
+        """Remove and return the messages whose words have been told by their number."""
+        gone = [e for e in self._entries if e.message.note and told(e.message.note)]
+        if gone:
+            self._entries = deque(entry for entry in self._entries if entry not in gone)
+        for entry in gone:
+            self._account(entry, -1)
+        return [entry.message for entry in gone]
 
     def expire(self, now: float) -> None:
         """Drop media that is not worth sending any more, without waiting for its turn."""

@@ -9,6 +9,7 @@ from typing import Literal, NamedTuple
 import msgspec
 
 from livehandle_proto.methods import ToolAnswer
+from livehandle_proto.transcripts import TranscriptTurn
 from livehandle_proto.values import FunctionCall
 from livehandled.gemini import frames
 from livehandled.gemini.content import Content, text_content
@@ -17,7 +18,7 @@ from livehandled.session.connection import Plan
 from livehandled.session.handles import Handles, Kept
 from livehandled.session.history import Turn, history
 from livehandled.session.ledger import Ledger
-from livehandled.session.outbox import Message
+from livehandled.session.outbox import Message, Outbox
 from livehandled.transcript import KEPT_TURNS, Transcript
 
 
@@ -90,9 +91,14 @@ class Resumption:
             usable = self.handles.use(
                 plan.model, plan.backend, plan.credentials.fingerprint, self._now_ms()
             )
-            if isinstance(usable, str):
-                return Way("handle", handle=usable, seed=self._uncovered())
-            reason = usable.words
+            uncovered = self._uncovered()
+            if not isinstance(usable, str):
+                reason = usable.words
+            elif uncovered and plan.traits.typed_turn == "realtime":
+                # It takes no turns but at its beginning (wire 4.5).
+                reason = "the handle does not cover what was said last, and the model takes no more"
+            else:
+                return Way("handle", handle=usable, seed=uncovered)
         seed = history(self.ledger.known, self._transcript.window(KEPT_TURNS))
         return Way("reseeded" if seed else "fresh", seed=seed, reason=reason)
 
@@ -100,13 +106,23 @@ class Resumption:
         """Note that the connection is gone: the handle's validity counts from here."""
         self.handles.touch(self._now_ms())
 
-    def messages(self, way: Way, *, late: Sequence[Message], asks: bool) -> list[Message]:
+    def messages(self, way: Way, outbox: Outbox) -> list[Message]:
         """Return what goes first on a connection that has taken the session up, in order.
 
-        `late` are answers that waited for the old connection; `asks` is whether something that
-        waits asks for a reply anyway.
+        What waits in the outbox for the old connection, or has been told now, is taken out.
         """
-        again, owed = self.ledger.take_back(resumed=way.restored == "handle")
+        late = outbox.purge("tool")
+        resumed = way.restored == "handle"
+
+        def told(note: int) -> bool:
+            turn = self._transcript.turn_of(note)
+            if turn is None or way.restored == "fresh":  # nobody tells of it
+                return False
+            return not resumed or turn >= self.covered_turns
+
+        again, owed = self.ledger.take_back(resumed=resumed, told=told)
+        owed |= any(message.kind == "text" for message in outbox.take_out(told))
+        asks = "text" in outbox.kinds()
         results = [message for message in again if message.kind == "tool"]
         first = [
             *(Message(frame, "seed") for frame in self._seeds(way)),
@@ -148,16 +164,22 @@ class Resumption:
         self.covered_turns = self._transcript.number + replied
         self.ledger.handle_came()
         current = None if replied else self._transcript.current
-        sure = current is not None and not any(m.by_user for m in self.ledger.pending())
+        sure = current is not None and not any(m.note for m in self.ledger.pending())
         self._covered_chars = len(current.user) if current is not None and sure else 0
         return True
+
+    def last_known(self) -> TranscriptTurn | None:
+        """Return the last turn that the service knows by the handle, None where there is none."""
+        turns = self._transcript.window(KEPT_TURNS)
+        known = [turn for turn in turns if turn.turn_number < self.covered_turns]
+        return known[-1] if known else None
 
     def _seeds(self, way: Way) -> list[bytes]:
         traits = self._plan.traits
         if way.restored != "handle":
             return frames.seed(way.seed, traits)
-        if not way.seed or traits.typed_turn == "realtime":
-            return []  # it takes no turns but at its beginning (wire 4.5)
+        if not way.seed:
+            return []
         turns = [text_content(text, role) for role, text in way.seed]
         return [frames.client_content(turns, turn_complete=False)]
 

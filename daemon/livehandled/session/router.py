@@ -16,7 +16,7 @@ from livehandle_proto.errors import LiveHandleError
 from livehandle_proto.transcripts import TranscriptTurn
 from livehandle_proto.values import ErrorObject, FunctionCall, Phase, Value
 from livehandled.extraction.extractor import Extraction
-from livehandled.gemini.content import Content, as_object
+from livehandled.gemini.content import as_object
 from livehandled.hub import Hub
 from livehandled.session.conversation import RECONNECTED, Conversation, SessionEvent
 from livehandled.signals import Signals
@@ -278,19 +278,17 @@ class Router:
         """Note that a typed turn is about to be sent (B1)."""
         self._telemetry.text_sent(self._clock())
 
-    def user_typed(self, conversation: Conversation, text: str) -> None:
-        """Note a typed turn that was sent: words of the user, as those it hears are (B1, B2)."""
-        self._telemetry.text_turns_in += 1
-        self._transcript.user_said(text, typed=True)
+    @property
+    def next_note(self) -> int:
+        """The number that the words of the next message will have in the transcript."""
+        return self._transcript.next_note
+
+    def user_typed(self, conversation: Conversation, *texts: str) -> None:
+        """Note a message with words of the user that was sent (B1, B2)."""
+        self._telemetry.text_turns_in += len(texts)
+        self._transcript.user_typed(*texts)
         conversation.user_typed()
         self._go_on()
-
-    def content_sent(self, conversation: Conversation, contents: Sequence[Content]) -> None:
-        """Note turns that a client added to the history: its user's text is the user's."""
-        for content in contents:
-            text = "".join(part.text or "" for part in content.parts)
-            if text and content.role == "user":
-                self.user_typed(conversation, text)
 
     def audio_sent(self, size: int) -> None:
         """Count microphone audio of `size` bytes."""

@@ -115,6 +115,8 @@ class Session:
         """
         if not self.open:
             raise LiveHandleError("session.ended", "The session has ended: call connect.")
+        if messages[-1].kind == "text" and self._at_rest():
+            messages = (*messages[:-1], messages[-1]._replace(at_rest=True))
         self.outbox.put(*messages, now=self._clock())
         if messages[0].must_arrive:
             self._on_send()
@@ -340,7 +342,7 @@ class Session:
         waiting = self.pending()
         tools = self._transcript.take_back_tools(_answers_in(waiting))
         # The user's words that are sent again are not to be told as a finished turn as well.
-        stays = self.resumption.ledger.unanswered or any(message.by_user for message in waiting)
+        stays = self._transcript.waits
         self._router.dropped(self.conversation.drop(turn_stays=stays))
         self._transcript.give_back_tools(tools)
         self._hold()
@@ -381,17 +383,13 @@ class Session:
 
     def _resumed(self, way: Way, now: float) -> None:
         self.outbox.expire(now)
-        first = self.resumption.messages(
-            way, late=self.outbox.purge("tool"), asks="text" in self.outbox.kinds()
-        )
+        first = self.resumption.messages(way, self.outbox)
         self._router.resumed()  # an activity that goes on begins anew behind these
         self.outbox.put_first(*first, now=now)
         if way.restored == "handle":
-            last = self._transcript.window(1)
-            if last:
-                self.conversation.repeats = Repeats(
-                    last[0].user, last[0].model, until=now + _REPEATS_S
-                )
+            last = self.resumption.last_known()
+            if last is not None:
+                self.conversation.repeats = Repeats(last.user, last.model, until=now + _REPEATS_S)
         self.reconnects += 1
         told = t.Resumed(
             restored=way.restored,
@@ -417,6 +415,11 @@ class Session:
             told = t.AudioHeld(policy=policy, held=holds, frames=frames_held)
             self._router.route([("audio_held", told)])
             self._wake()
+
+    def _at_rest(self) -> bool:
+        talk = self.conversation
+        waits = talk.turn_open or talk.open_calls or self.resumption.ledger.unanswered
+        return not waits and not self.outbox.owing
 
     def _wake(self) -> None:
         if self._link is not None:

@@ -13,10 +13,10 @@ from livehandle_proto.methods import ToolAnswer
 from livehandled.config.loader import Loaded
 from livehandled.context import PendingContext
 from livehandled.gemini import frames
-from livehandled.gemini.content import Content
+from livehandled.gemini.content import Content, text_of
 from livehandled.session import payload
 from livehandled.session.conversation import call_key
-from livehandled.session.outbox import Message
+from livehandled.session.outbox import Kind, Message
 from livehandled.session.router import Router
 from livehandled.session.session import Session
 from livehandled.session.voice import Voice
@@ -131,8 +131,12 @@ class Writer:
             )
         session = self._sessions.opened()
         frame = frames.client_content(contents, turn_complete=turn_complete)
-        session.put(Message(frame, "text" if turn_complete else "context", contents))
-        self._router.content_sent(session.conversation, contents)
+        texts = [text for turn in contents if turn.role == "user" and (text := text_of(turn))]
+        kind: Kind = "text" if turn_complete else "context"
+        note = self._router.next_note if texts else 0
+        session.put(Message(frame, kind, contents, note=note))
+        if texts:
+            self._router.user_typed(session.conversation, *texts)
         return Sent(session)
 
     def update_instruction(self, instruction: str) -> Sent:
@@ -229,7 +233,8 @@ def _unknown_call(message: str) -> LiveHandleError:
 def say(session: Session, router: Router, text: str) -> None:
     """Send a typed turn to a session (B1)."""
     router.text_sent()
-    session.put(Message(frames.text_turn(text, session.plan.traits), "text"))
+    frame = frames.text_turn(text, session.plan.traits)
+    session.put(Message(frame, "text", note=router.next_note))
     router.user_typed(session.conversation, text)
 
 

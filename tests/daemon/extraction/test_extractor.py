@@ -189,7 +189,7 @@ async def test_q3_a_turn_s_window_holds_3_turns_by_default_and_no_open_one() -> 
 async def test_b2_a_typed_turn_alone_is_in_the_window() -> None:
     async with Rig() as rig:
         rig.client("Diet")
-        rig.transcript.user_said("I am pescatarian", typed=True)
+        rig.transcript.user_typed("I am pescatarian")
         turn = rig.transcript.end_turn()
         assert turn is not None
         rig.extraction.turn_completed(turn)

@@ -24,9 +24,9 @@ def message(name: str) -> Message:
     frame = name.encode()
     match name[0]:
         case "t":
-            return Message(frame, "text")
+            return Message(frame, "text", note=1)
         case "u":
-            return Message(frame, "context", [text_content(name, "user")])
+            return Message(frame, "context", [text_content(name, "user")], note=1)
         case "c":
             return Message(frame, "context", [text_content(name, "model")])
         case "r":

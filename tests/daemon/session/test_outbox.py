@@ -71,21 +71,6 @@ def test_z7_text_context_and_answers_must_arrive_on_whatever_connection(
     assert must_arrive or kind == "media" or kind in SUPERSEDED
 
 
-@pytest.mark.parametrize(
-    ("one", "by_user"),
-    [
-        (Message(b"", "text"), True),
-        (Message(b"", "context", [TURN]), True),
-        (Message(b"", "context", [text_content("m", "model"), TURN]), True),
-        (Message(b"", "context", [text_content("m", "model")]), False),
-        (Message(b"", "context"), False),
-        (Message(b"", "tool"), False),
-    ],
-)
-def test_words_of_the_user_are_in_text_and_in_context_by_role(one: Message, by_user: bool) -> None:
-    assert one.by_user is by_user
-
-
 # Order and age.
 
 

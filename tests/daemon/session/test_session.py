@@ -347,10 +347,15 @@ def test_a_handle_that_comes_during_a_reply_covers_its_prompt() -> None:
     assert again(parts) == []
 
 
-def test_a_model_that_takes_no_turns_is_told_none_on_a_resume() -> None:
+def test_a_model_that_takes_no_turns_later_begins_anew_where_its_handle_does_not_cover_all() -> (
+    None
+):
     parts = Parts(model=LEGACY)
     parts.hear(handle())
     parts.hear(heard("one"), said("two"), TURN_COMPLETE)
+    assert again(parts) == ["text one|two"]
+    assert resumed(parts).restored == "reseeded"
+    parts.hear(handle("another"))
     assert again(parts) == []
     assert resumed(parts).restored == "handle"
 
