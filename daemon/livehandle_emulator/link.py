@@ -48,7 +48,8 @@ class Link:
         self._number = number
         self._binary = binary
         self._tasks: TaskGroup = anyio.create_task_group()
-        self._unsent: deque[ServerMessage | Close | Fault] = deque()
+        self._unsent: deque[ServerMessage | Close | Fault | bytes] = deque()
+        """What is to be sent or to happen, in order; bytes are a pong."""
         self._more = anyio.Event()
         self._room = anyio.Event()
         self._flow = anyio.Event()
@@ -62,6 +63,7 @@ class Link:
         """Serve the connection to its end."""
         faults = self._service.faults
         self._unsent.extend(self._websocket.upgrade_faults)
+        self._websocket.pinged = self._pong  # type: ignore[method-assign]  # from here on, in order
         try:
             async with self._tasks as tasks:
                 faults.open(Connection(self._number, self._strike, self._recover))
@@ -78,11 +80,12 @@ class Link:
             while True:
                 frame = await self._websocket.recv(decode=False)
                 decision = self._service.faults.on_received(frame, self._number)
+                self._unsent.extend(self._session.advance(anyio.current_time()))
+                self._pong(self._websocket.took(swallowed=decision.swallowed))
                 self._unsent.extend(decision.before)
                 if not decision.swallowed:
                     self._unsent.extend(self._session.receive(frame, anyio.current_time()))
                 self._unsent.extend([*decision.instead, *decision.after])
-                self._websocket.took()
                 self._more.set()
                 while len(self._unsent) > MOST_UNSENT:
                     self._room = anyio.Event()
@@ -113,10 +116,21 @@ class Link:
         with anyio.move_on_after(wait):
             await self._more.wait()
 
-    async def _deliver(self, out: ServerMessage | Close | Fault) -> None:
+    def _pong(self, pongs: list[bytes]) -> None:
+        """Answer pings behind what was said before the message they ask about was taken."""
+        if self._flow.is_set():
+            self._unsent.extend(pongs)
+            self._more.set()
+            return
+        for pong in pongs:  # a stall holds up messages alone
+            self._websocket.answer_ping(pong)
+
+    async def _deliver(self, out: ServerMessage | Close | Fault | bytes) -> None:
         """Send what is due, and let happen what happens at it. Raises `_OverError` at the end."""
         if isinstance(out, Close):
             await self._close(out)
+        elif isinstance(out, bytes):
+            self._websocket.answer_ping(out)
         elif isinstance(out, Fault):
             await self._carry_out(out)
         else:

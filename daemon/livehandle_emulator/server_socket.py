@@ -9,7 +9,7 @@ from typing import Any
 import anyio
 from websockets.asyncio.server import ServerConnection
 from websockets.frames import Frame, Opcode
-from websockets.protocol import Event
+from websockets.protocol import Event, State
 
 from livehandle_emulator.exchange import Exchange, Json, Request
 from livehandle_proto.faults import Fault
@@ -40,6 +40,8 @@ class Socket(ServerConnection):
     _unheard = b""
     _came = 0
     _taken = 0
+    _swallowed = 0
+    """The last message that has had no effect."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         """Take what the library gives."""
@@ -91,19 +93,39 @@ class Socket(ServerConnection):
             return
         if event.opcode is Opcode.PING and self._unplaced:
             self._pongs.append((self._came, self._unplaced.popleft()))
-            self._answer_pings()
+            self.pinged(self._due_pongs())
         elif event.opcode in _OF_MESSAGES and event.fin:
             self._came += 1
 
-    def took(self) -> None:
-        """Note that the next message that came has had its effect."""
-        self._taken += 1
-        self._answer_pings()
+    def took(self, *, swallowed: bool = False) -> list[bytes]:
+        """Note that the next message that came is taken, or never will be.
 
-    def _answer_pings(self) -> None:
+        Return the pongs that say so: they come before what is answered.
+        """
+        self._taken += 1
+        if swallowed:
+            self._swallowed = self._taken
+        return self._due_pongs()
+
+    def answer_ping(self, pong: bytes) -> None:
+        """Write a pong, late if they are to be."""
+        if self.pong_s is None:
+            self._write_late(pong)
+        else:
+            self.loop.call_later(self.pong_s, self._write_late, pong)
+
+    def pinged(self, pongs: list[bytes]) -> None:
+        """Take pongs that are due, for pings behind messages that were taken before."""
+        for pong in pongs:
+            self.answer_ping(pong)
+
+    def _due_pongs(self) -> list[bytes]:
+        due = []
         while self._pongs and self._pongs[0][0] <= self._taken:
-            _, pong = self._pongs.popleft()
-            self.loop.call_later(self.pong_s or 0.0, self._write_late, pong)
+            place, pong = self._pongs.popleft()
+            if place != self._swallowed:  # nothing is said of what was not taken
+                due.append(pong)
+        return due
 
     @property
     def silent(self) -> bool:
@@ -165,7 +187,8 @@ class Socket(ServerConnection):
             await anyio.sleep(size / bytes_per_s)
 
     def _write_late(self, pong: bytes) -> None:
-        if not self._silent and not self.transport.is_closing():
+        over = self.transport.is_closing() or self.protocol.state is not State.OPEN
+        if not self._silent and not over:
             self.transport.write(pong)
 
     def _local(self) -> bool:

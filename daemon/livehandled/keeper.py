@@ -3,6 +3,8 @@
 import logging
 from collections.abc import Callable
 
+import msgspec
+
 from livehandle_proto.errors import LiveHandleError
 from livehandled.config.loader import Loaded, overrides, with_overrides
 from livehandled.context import PendingContext
@@ -56,6 +58,8 @@ class Keeper:
         self._hub = hub
         self._tell = tell
         self._saver = Saver(store, self._taken, failed=self._failed)
+        self._untaken: Snapshot | None = None
+        """A session that could not be taken up, and that no other has followed."""
         hub.attach(self._heard, _TELLING)
         sessions.on_send = self._saver.dirty
 
@@ -81,6 +85,7 @@ class Keeper:
             loaded = with_overrides(base, snapshot.overrides)
             self._sessions.open(loaded, patient=True, taken_up=_taken_up(snapshot))
         except LiveHandleError as error:  # a key that is gone, a value that is known no more
+            self._untaken = snapshot  # it may be back at the next start
             _log.warning("the last session is not taken up: %s", error.message)
             self._tell(error)
             return False
@@ -103,6 +108,9 @@ class Keeper:
 
     def _taken(self) -> bytes:
         session = self._sessions.current
+        if session is None and self._untaken is not None:
+            state = self._state.export(without=PASSING)
+            return encode(msgspec.structs.replace(self._untaken, state=state))
         config = self._sessions.loaded.config.session
         stopped_by = None if session is None else session.stop_reason
         going_on = session is not None and (session.ended is None or stopped_by == "stopped")

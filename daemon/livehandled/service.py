@@ -123,9 +123,11 @@ async def _serve(
 
 def _store(service: Service) -> Store | None:
     """Return where the session is kept for the next start, None where it is not."""
-    if not service.loaded.config.resumption.store:
-        return None
-    return Store(snapshot_path(service.socket_path, service.environ))
+    store = Store(snapshot_path(service.socket_path, service.environ))
+    if service.loaded.config.resumption.store:
+        return store
+    store.remove()
+    return None
 
 
 @asynccontextmanager

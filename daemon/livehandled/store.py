@@ -152,6 +152,10 @@ class Store:
                 raise
             os.fsync(directory)
 
+    def remove(self) -> None:
+        """Remove what was kept, for one who wants nothing kept."""
+        self.path.unlink(missing_ok=True)
+
     def _load(self, directory: int) -> Snapshot | None:
         try:
             return _decoded(_read(self.path.name, directory))

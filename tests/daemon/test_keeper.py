@@ -427,6 +427,12 @@ async def test_a_key_that_is_gone_is_told_and_nothing_is_opened(path: Path) -> N
         assert name == "auth.missing_key"
         assert daemon.handle.phase() == "disconnected"
         assert daemon.service.requests == []
+        daemon.handle.state().set("app:n", 1)
+    kept = Store(path).load()  # for when the key is back
+    assert kept is not None
+    assert kept.open
+    assert kept.session_id is not None
+    assert bytes(kept.state.values["app:n"]) == b"1"
 
 
 async def test_a_value_of_the_last_connect_that_is_known_no_more_is_told(path: Path) -> None:

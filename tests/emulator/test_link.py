@@ -421,8 +421,8 @@ class Stuck:
         await self.reads.wait()
         self.sent += 1
 
-    def took(self) -> None:
-        pass
+    def took(self, **_: object) -> list[bytes]:
+        return []
 
 
 async def test_a_client_that_does_not_read_is_not_read_from_without_end() -> None:

@@ -118,6 +118,17 @@ class Socket(ClientConnection):
         elif event.opcode in _OF_MESSAGES and event.fin:
             self.came += 1
 
+    async def send_asking(self, frame: bytes, payload: bytes) -> None:
+        """Send a message and right behind it a ping, whose pong tells that it was read.
+
+        In one write: a reply may be quick, and is to find the ping there. Raises
+        `ConnectionClosed`.
+        """
+        async with self.send_context():
+            self.protocol.send_text(frame)
+            self.protocol.send_ping(payload)
+            self.protocol.writes = [b"".join(self.protocol.writes)]
+
     async def next(self) -> bytes:
         """Return the next message. Raises `ConnectionClosed`."""
         frame = await self.recv(decode=False)

@@ -171,5 +171,7 @@ class Ledger:
 
 
 def _untold(message: Message) -> list[Content]:
-    """Return the turns of a message that no transcript has."""
+    """Return the turns of a message that no transcript has; it has results among its tools."""
+    if message.answers:
+        return []
     return [turn for turn in message.contents if not (message.note and turn.role == "user")]

@@ -63,8 +63,6 @@ class Link:
         self._stopping = False
         self._more = anyio.Event()
         self._look = anyio.Event()
-        self._asked = 0
-        """Up to which number of the ledger's it has been asked whether all was read."""
         self._heard_at = clock()
         self._pongs: deque[tuple[int, int]] = deque()
         """Those that wait for the messages that came before them: how many, and the number of
@@ -127,20 +125,16 @@ class Link:
             self._lose(_dead(f"the service has read nothing for {UNWRITTEN_S:g} s"))
 
     async def _write_next(self) -> None:
-        """Write a message, or ask whether those written were read, or wait for another."""
+        """Write a message, or wait for another."""
         message = self._outbox.take(self._clock())
         if message is not None:
-            self._ledger.wrote(
-                message, self._clock()
-            )  # whatever becomes of it now: it may have been sent
+            # Whatever becomes of it now: it may have been sent.
+            self._ledger.wrote(message, self._clock())
             with anyio.fail_after(UNWRITTEN_S):
-                await self._socket.send(message.frame, text=True)
-        elif self._ledger.unread and self._asked != self._ledger.last:
-            # At once, though another ping may be under way: a reply that begins between the
-            # two pongs would be taken for one that does not know of what was written since.
-            self._asked = self._ledger.last
-            with anyio.fail_after(UNWRITTEN_S):
-                await self._socket.ping(_ASKS + b"%d" % self._asked)
+                if message.must_arrive:
+                    await self._socket.send_asking(message.frame, _ASKS + b"%d" % self._ledger.last)
+                else:
+                    await self._socket.send(message.frame, text=True)
         elif not self._stopping:
             # As long as nobody has anything to say.
             await self._more.wait()

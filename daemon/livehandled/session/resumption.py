@@ -9,7 +9,6 @@ from typing import Literal, NamedTuple
 import msgspec
 
 from livehandle_proto.methods import ToolAnswer
-from livehandle_proto.transcripts import TranscriptTurn
 from livehandle_proto.values import FunctionCall
 from livehandled.gemini import frames
 from livehandled.gemini.content import Content, text_content
@@ -168,11 +167,12 @@ class Resumption:
         self._covered_chars = len(current.user) if current is not None and sure else 0
         return True
 
-    def last_known(self) -> TranscriptTurn | None:
-        """Return the last turn that the service knows by the handle, None where there is none."""
+    def last_words(self) -> tuple[str, str]:
+        """Return what user and model last said, as far as the service knows by the handle."""
         turns = self._transcript.window(KEPT_TURNS)
-        known = [turn for turn in turns if turn.turn_number < self.covered_turns]
-        return known[-1] if known else None
+        known = [turn for turn in reversed(turns) if turn.turn_number < self.covered_turns]
+        user = next((turn.user for turn in known if turn.user), "")
+        return user, next((turn.model for turn in known if turn.model), "")
 
     def _seeds(self, way: Way) -> list[bytes]:
         traits = self._plan.traits

@@ -387,9 +387,8 @@ class Session:
         self._router.resumed()  # an activity that goes on begins anew behind these
         self.outbox.put_first(*first, now=now)
         if way.restored == "handle":
-            last = self.resumption.last_known()
-            if last is not None:
-                self.conversation.repeats = Repeats(last.user, last.model, until=now + _REPEATS_S)
+            user, model = self.resumption.last_words()
+            self.conversation.repeats = Repeats(user, model, until=now + _REPEATS_S)
         self.reconnects += 1
         told = t.Resumed(
             restored=way.restored,

@@ -1,0 +1,1 @@
+"""Campaigns: real daemons against real emulators, and what must hold whatever goes wrong."""

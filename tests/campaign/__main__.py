@@ -1,0 +1,74 @@
+"""`python -m campaign NAME`, from the tests' directory: runs a campaign, prints what came of it."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from campaign import kills, matrix, rotations, schedules, soak
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the campaign that is asked for; return 1 where something was wrong."""
+    parser = argparse.ArgumentParser(prog="campaign", description=__doc__)
+    campaigns = parser.add_subparsers(required=True)
+    one = campaigns.add_parser("matrix", help="each fault at each moment, as a table in Markdown")
+    one.add_argument("--fault", default="", help="only faults with this in their name")
+    one.add_argument("--moment", choices=matrix.MOMENTS, help="only this moment")
+    one.add_argument("--jobs", type=int, default=6, help="conversations at a time (6)")
+    one.set_defaults(run=_matrix)
+    one = campaigns.add_parser("rotations", help="rotations with speech both ways, in real time")
+    one.set_defaults(run=_rotations)
+    one = campaigns.add_parser("schedules", help="random faults in random conversations")
+    one.add_argument("--seed", type=int, default=1, help="the first seed (1)")
+    one.add_argument("--count", type=int, default=200, help="how many seeds (200)")
+    one.add_argument("--jobs", type=int, default=4, help="conversations at a time (4)")
+    one.set_defaults(run=_schedules)
+    one = campaigns.add_parser("kills", help="kill -9 at random moments under load")
+    one.add_argument("--seed", type=int, default=1, help="of the schedule (1)")
+    one.add_argument("--count", type=int, default=30, help="how many kills (30)")
+    one.set_defaults(run=_kills)
+    one = campaigns.add_parser("soak", help="a long conversation: what the daemon holds over time")
+    one.add_argument("--minutes", type=int, default=60, help="of conversation (60)")
+    one.add_argument("--speed", type=float, default=20.0, help="times faster than life (20)")
+    one.set_defaults(run=_soak)
+    flags = parser.parse_args(argv)
+    return int(flags.run(flags))
+
+
+def _matrix(flags: argparse.Namespace) -> bool:
+    rows = [row for row in matrix.ROWS if flags.fault in row.name]
+    moments = [flags.moment] if flags.moment else matrix.MOMENTS
+    cells = matrix.run(rows, moments, jobs=flags.jobs)
+    print(matrix.table(cells))
+    return any(cell.problems for cell in cells)
+
+
+def _rotations(_flags: argparse.Namespace) -> bool:
+    result = rotations.run()
+    print(rotations.table(result))
+    return bool(result.problems)
+
+
+def _schedules(flags: argparse.Namespace) -> bool:
+    seeds = range(flags.seed, flags.seed + flags.count)
+    results = schedules.run(seeds, jobs=flags.jobs, tell=lambda text: print(text, flush=True))
+    print(schedules.summary(results))
+    return any(result.problems for result in results)
+
+
+def _kills(flags: argparse.Namespace) -> bool:
+    print(kills.HEAD)
+    result = kills.run(flags.seed, flags.count, lambda text: print(text, flush=True))
+    print(kills.summary(result))
+    return bool(result.problems)
+
+
+def _soak(flags: argparse.Namespace) -> bool:
+    print(soak.HEAD)
+    result = soak.run(flags.minutes, flags.speed, lambda text: print(text, flush=True))
+    print(soak.summary(result))
+    return bool(result.problems)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
