@@ -97,7 +97,14 @@ class Reply:
             self._cut = False
         elif self._cut:
             self._cut = False
-        else:
+        elif event.data.get("reason") == "reconnected":
+            self._end_line(" [the connection was lost]")
+            raise LiveHandleError(
+                "session.timeout",
+                "The connection was lost in the middle of the reply, which does not go on: send "
+                "it again.",
+            )
+        elif event.data.get("reason") != "disconnected":  # the end of the session is told next
             self._expected = False
 
     def _show(self, event: Event) -> None:

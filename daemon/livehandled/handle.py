@@ -186,14 +186,16 @@ class LiveHandle:
 
     async def _leave(self) -> None:
         session = self._sessions.current
-        if session is not None:
-            self._writer.flush(session)
-            session.stop("stopped")
-            await session.done()
-        self._extraction.close()
-        await self._models.aclose()
-        if self._keeper is not None:
-            self._keeper.close()
+        try:
+            if session is not None:
+                self._writer.flush(session)
+                session.stop("stopped")
+                await session.done()
+            self._extraction.close()
+            await self._models.aclose()
+        finally:
+            if self._keeper is not None:
+                self._keeper.close()
 
     # The session.
 

@@ -100,8 +100,11 @@ class Keeper:
         self._hub.detach(self._heard)
         self._saver.flush()
 
-    def _heard(self, _event: Event) -> None:
-        self._saver.dirty()
+    def _heard(self, event: Event) -> None:
+        if event.topic == "session.disconnected":
+            self._saver.flush()  # who was told that it is over does not find it again
+        else:
+            self._saver.dirty()
 
     def _failed(self, why: str) -> None:
         self._tell(LiveHandleError("daemon.snapshot", why))
@@ -131,6 +134,7 @@ class Keeper:
                 ),
                 telemetry=self._telemetry.export(media_dropped=self._sessions.outbox.dropped),
                 context=self._context.export(),
+                calls=[] if session is None else session.answerable(),
                 outbox=[] if session is None else session.pending(),
                 owed=[] if session is None else session.resumption.ledger.owed(),
                 told=[] if session is None else list(session.resumption.ledger.told),
@@ -146,6 +150,7 @@ def _taken_up(snapshot: Snapshot) -> TakenUp:
         turns=snapshot.turns,
         reconnects=snapshot.reconnects,
         covered_turns=snapshot.covered_turns,
+        calls=snapshot.calls,
         instruction=snapshot.instruction,
         handle=snapshot.handle,
         pending=snapshot.outbox,

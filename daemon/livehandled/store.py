@@ -17,6 +17,7 @@ from pathlib import Path
 import msgspec
 from platformdirs import user_state_path
 
+from livehandle_proto.values import FunctionCall
 from livehandled.context import SavedContext
 from livehandled.gemini.content import Content
 from livehandled.session.handles import Kept
@@ -55,6 +56,8 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     transcript: SavedTranscript
     telemetry: SavedTelemetry
     context: SavedContext
+    calls: list[FunctionCall]
+    """Calls of the model that clients may still answer."""
     outbox: list[Message]
     """What must arrive and has not, in order."""
     owed: list[Message]
@@ -154,7 +157,10 @@ class Store:
 
     def remove(self) -> None:
         """Remove what was kept, for one who wants nothing kept."""
-        self.path.unlink(missing_ok=True)
+        name = self.path.name
+        for left in (name, f"{name}.bad", f".{name}.new"):
+            with suppress(OSError):  # there is none, or nobody could have put one there
+                self.path.with_name(left).unlink()
 
     def _load(self, directory: int) -> Snapshot | None:
         try:

@@ -57,6 +57,8 @@ class _OpenTurn:
     model: _Words = field(default_factory=_Words)
     tools: deque[ToolUse] = field(default_factory=lambda: deque(maxlen=_MAX_TOOLS))
     next_user: _Words = field(default_factory=_Words)
+    covered: bool = False
+    """The service knows the user's words by a handle that came in the middle of the turn."""
     notes: list[int] = field(default_factory=list)
     """Typed messages among the user's words, by their numbers."""
     next_notes: list[int] = field(default_factory=list)
@@ -89,6 +91,7 @@ class Transcript:
     def __init__(self, turns: int = KEPT_TURNS) -> None:
         self._finished: deque[TranscriptTurn] = deque(maxlen=turns)
         self._number = 0
+        self._covered_turns = 0
         self._notes: dict[int, int] = {}
         self._last_note = 0
         self._open = _OpenTurn()
@@ -99,10 +102,29 @@ class Transcript:
         return self._as_turn(self._open.tools)
 
     @property
+    def covered_turns(self) -> int:
+        """How many turns the service knows by its newest handle, from the first."""
+        within = self._open.covered and self.current is not None
+        return self._covered_turns + within
+
+    def cover(self, turns: int | None = None) -> None:
+        """Note that a handle covers what was said, the open turn too if its reply has begun.
+
+        `turns`: an earlier daemon's handle covers so many.
+        """
+        self._covered_turns = self._number if turns is None else turns
+        self._open.covered = turns is None and self._open.model_began
+
+    @property
     def waits(self) -> bool:
         """Whether typed words are in the open turn that no reply has begun to answer."""
         turn = self._open
         return bool(turn.next_notes or (turn.notes and not turn.model_began))
+
+    @property
+    def open_notes(self) -> list[int]:
+        """The typed messages in the open turn, by their numbers."""
+        return list(self._open.notes)
 
     @property
     def next_note(self) -> int:
@@ -130,8 +152,9 @@ class Transcript:
         turn = self._open
         self._last_note += 1
         (turn.next_notes if turn.model_began else turn.notes).append(self._last_note)
-        for text in texts:
-            (turn.next_user if turn.model_began else turn.user).add(text)
+        words = turn.next_user if turn.model_began else turn.user
+        for text in texts:  # a message of its own, on a line of its own
+            words.add(f"\n{text}" if words.chars else text)
 
     def model_began(self) -> None:
         """Note the model's first output in this turn, be it only audio or a tool call."""
@@ -193,7 +216,7 @@ class Transcript:
         After an interruption the user's words that followed it are the open turn then (N5).
         """
         turn = self.current
-        notes = self._open.notes
+        notes, covered = self._open.notes, self._open.covered
         self._open = _OpenTurn(user=self._open.next_user, notes=self._open.next_notes)
         if turn is not None:
             self._notes |= dict.fromkeys(notes, turn.turn_number)
@@ -201,6 +224,8 @@ class Transcript:
                 del self._notes[note]
             self._number += 1
             self._finished.append(turn)
+            if covered:
+                self._covered_turns = self._number
         return turn
 
     def window(self, n: int) -> list[TranscriptTurn]:
@@ -255,7 +280,7 @@ class Transcript:
         """Forget every turn, and count from 0 again."""
         self._finished.clear()
         self._notes.clear()
-        self._number = 0
+        self._number = self._covered_turns = 0
         self._open = _OpenTurn()
 
     def _split(self, count: int) -> tuple[list[TranscriptTurn], list[ToolUse], list[ToolUse]]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from campaign.checker import Json, Kind, Log, Sent, marks
+from campaign.checker import Json, Kind, Log, Sent
 from support.daemon import DaemonProcess, private_directory, running_daemon
 from support.emulator import running_emulator
 
@@ -235,22 +235,22 @@ class Rig:
     def settle(self, within_s: float) -> None:
         """Say a last word, and wait until it is answered and all has come to rest.
 
-        Where the session ends instead, that is the end too. Raises `HangError`.
+        A late result may cut the answer off: then it is asked once more. Where the session ends
+        instead, that is the end too. Raises `HangError`.
         """
-        since = len(self.client.events)
-        try:
-            last = self.text("are you there?")
-        except RefusedError:
-            self.client.topic("session.disconnected", within_s=within_s)
-            return
-
-        def answered(event: Json) -> bool:
-            if event["topic"] == "session.disconnected":
-                return True
-            return event["topic"] == "live.turn_complete" and last in marks(event["data"]["model"])
-
-        self.client.until(answered, f"the answer to {last}", within_s=within_s, since=since)
-        self.rest(within_s)
+        last = ""
+        for _ in range(2):
+            since = len(self.client.events)
+            try:
+                last = self.text("are you there?")
+            except RefusedError:
+                self.client.topic("session.disconnected", within_s=within_s)
+                return
+            self.rest(within_s)
+            said = [e["data"]["model"] for e in self.client.events[since:] if _ends_turn(e)]
+            if self.ended() or any(last in words for words in said):
+                return
+        raise HangError(f"{last} was not answered")
 
     def rest(self, within_s: float) -> None:
         """Wait until nothing goes on, or the session is over. Raises `HangError`."""
@@ -296,6 +296,10 @@ class Rig:
         if "error" in answer:
             raise ConnectionError(answer["error"]["message"])
         return answer
+
+
+def _ends_turn(event: Json) -> bool:
+    return bool(event["topic"] == "live.turn_complete")
 
 
 @contextmanager

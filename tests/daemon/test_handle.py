@@ -290,8 +290,9 @@ async def test_after_the_end_connect_opens_another_session() -> None:
     async with handle() as rig:
         await rig.handle.send_text("one")
         await rig.handle.disconnect()
-        assert rig.handle.session().describe().turns == 0
+        assert rig.handle.session().describe().turns == 1  # the open one ended with the session
         await rig.handle.connect({})
+        assert rig.handle.session().describe().turns == 0
         await rig.handle.send_text("two")
         second = rig.service.calls[1]
         await second.until(lambda c: len(c.heard) == 2)

@@ -118,6 +118,7 @@ snapshots = st.builds(
     context=st.builds(
         SavedContext, turns=st.lists(contents, max_size=3), prompt_armed=st.booleans()
     ),
+    calls=st.just([]),
     outbox=st.lists(messages, max_size=3),
     owed=st.lists(messages, max_size=3),
     told=st.lists(contents, max_size=3),

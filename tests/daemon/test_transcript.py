@@ -219,11 +219,11 @@ def test_n5_a_barge_in_over_an_unheard_reply_gives_nothing() -> None:
     assert transcript.end_turn() == TranscriptTurn(turn_number=0, user="A table for four")
 
 
-def test_b1_a_typed_turn_joins_the_users_side_as_spoken_words_do() -> None:
+def test_b1_a_typed_turn_joins_the_users_side_on_a_line_of_its_own() -> None:
     transcript = Transcript()
     transcript.user_said("I said ")
     transcript.user_typed("and typed")
-    assert transcript.current == TranscriptTurn(turn_number=0, user="I said and typed")
+    assert transcript.current == TranscriptTurn(turn_number=0, user="I said \nand typed")
 
 
 def test_b1_n4_what_is_typed_over_a_reply_opens_the_next_turn() -> None:
@@ -236,7 +236,7 @@ def test_b1_n4_what_is_typed_over_a_reply_opens_the_next_turn() -> None:
     first = transcript.end_turn()
     assert first is not None
     assert (first.user, first.model) == ("Table for four", "Certainly,")
-    assert transcript.current == TranscriptTurn(turn_number=1, user="No, five!")
+    assert transcript.current == TranscriptTurn(turn_number=1, user="No, five\n!")
 
 
 def test_n4_a_call_answered_between_turns_is_in_the_turn_of_the_words_that_follow() -> None:

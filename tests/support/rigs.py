@@ -106,13 +106,13 @@ class SessionRig:
             clock=clock,
             now_ms=hub.now_ms,
             policy=policy,
+            patient=patient,
         )
         self.retries = Retries(jitter=lambda: 0.01)
         self.supervisor = Supervisor(
             self.session,
             ceiling_s=ceiling_s,
             clock=clock,
-            patient=patient,
             retries=self.retries,
         )
         self.told = Listener(hub, *(topics or TOPICS))

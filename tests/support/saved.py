@@ -51,6 +51,7 @@ def snapshot(number: int = 1, *, size: int = 0) -> Snapshot:
         ),
         telemetry=Telemetry(started=0.0).export(media_dropped=number),
         context=SavedContext(turns=[text_content("told before", "model")], prompt_armed=True),
+        calls=[],
         outbox=[
             Message(b"still to be sent", "text", [text_content("still to be sent", "user")], [])
         ],

@@ -93,6 +93,9 @@ class SessionResumptionUpdate(Message, frozen=True, kw_only=True):
     resumable: bool | None = None
     last_consumed_client_message_index: int | None = None
 
+    def __repr__(self) -> str:
+        return f"SessionResumptionUpdate(resumable={self.resumable!r}, ***)"
+
 
 class VoiceActivity(Message, frozen=True, kw_only=True):
     """An edge of speech the service heard (Vertex with explicitVadSignal)."""

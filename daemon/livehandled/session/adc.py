@@ -86,8 +86,9 @@ class ApplicationDefault:
                 if error.retryable:
                     raise unreachable(_SERVICE, self._said(error)) from error
                 raise self._rejected(error) from error
-            # A ValueError is a key in the file that is none.
-            except (exceptions.GoogleAuthError, ValueError) as error:
+            # A ValueError is a key in the file that is none; of what else a file can hold, the
+            # library raises whatever its parts raise.
+            except Exception as error:
                 raise self._rejected(error) from error
             finally:
                 request.session.close()
@@ -114,9 +115,9 @@ class ApplicationDefault:
         return scoped
 
     def _rejected(self, error: Exception) -> LiveHandleError:
-        from google.auth.exceptions import DefaultCredentialsError
+        from google.auth.exceptions import DefaultCredentialsError, GoogleAuthError
 
-        if isinstance(error, DefaultCredentialsError | ValueError):
+        if isinstance(error, DefaultCredentialsError) or not isinstance(error, GoogleAuthError):
             return missing(
                 "Run gcloud auth application-default login, or set GOOGLE_APPLICATION_CREDENTIALS "
                 f"to a file with credentials ({self.origin} has none that can be used)."

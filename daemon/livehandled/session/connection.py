@@ -64,6 +64,9 @@ class Plan(NamedTuple):
     transcript_is_text: bool = False
     """Text is wanted of a model that only speaks (J6)."""
 
+    def __repr__(self) -> str:
+        return f"Plan(url={public(self.url)!r}, model={self.model!r}, ***)"
+
     @property
     def takes_marks(self) -> bool:
         """Whether activity marks may be sent: the service does not detect activity (B13)."""
@@ -235,6 +238,8 @@ async def set_up(
     `session.setup_failed`, or what the service's refusal means. Other messages that come first
     are passed over (K5).
     """
+    resumption = (plan.setup if setup is None else setup).get("sessionResumption")
+    with_handle = isinstance(resumption, Mapping) and "handle" in resumption
     try:
         with anyio.fail_after(plan.setup_timeout_s):
             await websocket.send(encode_setup(plan.setup if setup is None else setup), text=True)
@@ -242,7 +247,8 @@ async def set_up(
                 frame = await websocket.next()
                 decoded = decode_server(frame)
                 if refused := refusal(decoded.message, plan):
-                    raise refused
+                    action = "fresh" if with_handle else "stop"
+                    raise LiveHandleError(refused.name, refused.message, action=action)
                 if decoded.message.setup_complete is not None:
                     return frame, decoded
     except TimeoutError as error:
@@ -256,8 +262,6 @@ async def set_up(
             "session.setup_failed", f"The service answered the setup with no message: {error}."
         ) from error
     except ConnectionClosed as closed:
-        resumption = (plan.setup if setup is None else setup).get("sessionResumption")
-        with_handle = isinstance(resumption, Mapping) and "handle" in resumption
         raise close_error(closed, plan, during_setup=True, with_handle=with_handle) from closed
 
 

@@ -26,6 +26,9 @@ SessionEvent = tuple[str, Value]
 RECONNECTED = "reconnected"
 """The reason of a turn that ended with its connection."""
 
+DISCONNECTED = "disconnected"
+"""The reason of a turn that ended with its session."""
+
 _MOST_LOST_CALLS = 256
 
 _PART_CHARS = 48_000
@@ -134,6 +137,18 @@ class Conversation:
         self.generating = False
         if self.phase != "disconnected":
             self._move("disconnected")
+        return self._drain()
+
+    def end(self) -> list[SessionEvent]:
+        """Note the end of the session for good: calls are over, and so is the open turn."""
+        if self.open_calls:
+            ids = [call.id for call in self.open_calls.values()]
+            self.open_calls.clear()
+            self._events.append(("tool_call_cancelled", t.CallIds(ids=ids)))
+        self._release(None)
+        if self.turn_open:
+            self._close_turn(DISCONNECTED)
+            self.turn_open = False
         return self._drain()
 
     def receive(self, message: ServerMessage, now: float = 0.0) -> list[SessionEvent]:

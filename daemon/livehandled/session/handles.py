@@ -51,6 +51,11 @@ class Handles:
         return self._kept
 
     @property
+    def known(self) -> list[str]:
+        """Every handle that is remembered: no text that is shown may hold one."""
+        return [*self._failed, *([self._kept.handle] if self._kept is not None else [])]
+
+    @property
     def resumable(self) -> bool:
         """Whether the session could be resumed just now, as the last update said."""
         return self._resumable

@@ -8,10 +8,11 @@ next progress: a reply that begins, or a turn that completes. A handle is cut at
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 
 from livehandled.gemini.content import Content
+from livehandled.gemini.frames import client_content
 from livehandled.session.outbox import Message
 
 _READ_AFTER_S = 0.5
@@ -34,19 +35,23 @@ class _Sent:
     """A reply began after it."""
     covered: bool = False
     """A handle covers it, and it is still to be answered."""
+    apart: bool = False
+    """Its words stand in a turn that the handle covers, and it is not covered itself."""
 
     @property
     def gone(self) -> bool:
         """Whether it will not be sent again, whatever happens.
 
-        What the user said is in the transcript once it is answered, and told from there.
+        What the user said, and what came of a call, is in the transcript once it is answered, and
+        told from there.
         """
         message = self.message
-        if self.answered and (message.note or message.kind != "context"):
-            return True
-        return self.covered and (
-            message.kind == "tool" or (message.kind == "context" and not message.note)
-        )
+        untold = message.kind == "context" and not message.note and not message.answers
+        if untold:
+            return self.covered
+        if self.apart and not self.covered:
+            return False
+        return self.answered or (self.covered and bool(message.answers))
 
 
 class Ledger:
@@ -99,16 +104,39 @@ class Ledger:
                 sent.taken = sent.answered = True
         self._let_go()
 
+    def interrupted(self) -> None:
+        """Note that a reply was cut off, and not by the user's voice: a text was read."""
+        asking = next((s for s in self._sent if s.message.kind == "text" and not s.answered), None)
+        if asking is not None:
+            asking.read = True
+
+    def suspect(self) -> list[Message]:
+        """Note that the service closed for what it was sent; return what it was twice, if any.
+
+        What has not been taken up by the conversation may have been it. The second time it is
+        not kept.
+        """
+        suspects = [one for one in self._sent if not one.taken]
+        twice = [one for one in suspects if one.message.tried]
+        self._sent = [one for one in self._sent if one not in twice]
+        for one in suspects:
+            one.message = one.message._replace(tried=True)
+        return [one.message for one in twice]
+
     def turn_completed(self, now: float) -> None:
         """Note the end of a turn."""
         self._assume_read(now)
         for sent in self._sent:
             sent.taken |= sent.read
 
-    def handle_came(self) -> None:
-        """Note a usable handle: what the conversation has gone on with is safe."""
+    def handle_came(self, open_notes: Collection[int] = ()) -> None:
+        """Note a usable handle: what the conversation has gone on with is safe.
+
+        `open_notes` are the messages in the turn that it was cut in, if it was within one.
+        """
         for sent in self._sent:
             sent.covered |= sent.taken
+            sent.apart = sent.apart or (sent.message.note in open_notes and not sent.covered)
         self._let_go()
 
     def pending(self) -> list[Message]:
@@ -147,6 +175,9 @@ class Ledger:
                     kept.append(one)  # until it is answered, or another session has to know it
             elif one.answered and not resumed:
                 self._tell(one.message)
+            elif one.answered and one.message.note:  # it stands apart: its turn is not told
+                frame = client_content(one.message.contents, turn_complete=False)
+                again.append(Message(frame, "context", one.message.contents))
             else:
                 again.append(one.message)
         self._sent = kept
@@ -165,6 +196,12 @@ class Ledger:
             else:
                 kept.append(sent)
         self._sent = kept
+        # Where no handle comes nothing is ever covered: what was answered is told to another.
+        surplus = len(kept) - _MAX_TOLD
+        if surplus > 0:
+            for sent in [one for one in kept if one.answered][:surplus]:
+                self._tell(sent.message)
+                self._sent.remove(sent)
 
     def _tell(self, message: Message) -> None:
         self.told.extend(_untold(message))

@@ -23,6 +23,7 @@ STALLED_S = 30.0
 UNWRITTEN_S = 30.0
 """A service that has not read for so long will not read any more."""
 
+_MOST_DIGITS = 16
 _ASKS = b"read "
 """How our own pings begin; the rest is a number of the ledger's."""
 
@@ -142,8 +143,10 @@ class Link:
 
     def _ponged(self, payload: bytes, came: int) -> None:
         """Note a pong and its place: it counts once what came before it has been taken."""
-        if payload.startswith(_ASKS):  # else it answers a ping of the library's
-            self._pongs.append((came, int(payload.removeprefix(_ASKS))))
+        number = payload.removeprefix(_ASKS)
+        # Else it answers a ping of the library's, or nothing.
+        if payload.startswith(_ASKS) and number.isdigit() and len(number) < _MOST_DIGITS:
+            self._pongs.append((came, min(int(number), self._ledger.last)))
             self._acknowledge()
 
     def _acknowledge(self) -> None:

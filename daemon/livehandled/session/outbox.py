@@ -43,6 +43,8 @@ class Message(NamedTuple):
     """Of a tool response: each call in it, and its answer."""
     note: int = 0
     """The number of its words in the transcript, as the user's; 0: they are not there."""
+    tried: bool = False
+    """Whether the service has closed once when it may have been the cause."""
     at_rest: bool = False
     """Of text: nothing went on when it was put, so the next reply is its own."""
 

@@ -30,6 +30,9 @@ class Way(NamedTuple):
     reason: str | None = None
     """Why not by a handle."""
 
+    def __repr__(self) -> str:
+        return f"Way({self.restored!r}, reason={self.reason!r}, ***)"
+
 
 class TakenUp(NamedTuple):
     """What a session was when it was last seen: of an earlier daemon's, or nothing."""
@@ -47,6 +50,8 @@ class TakenUp(NamedTuple):
     """What the handle covers, and is still to be answered."""
     told: Sequence[Content] = ()
     """The context that was told, which no transcript has."""
+    calls: Sequence[FunctionCall] = ()
+    """Calls that clients may still answer."""
     lost_at_ms: int | None = None
     """Wall clock: when it was last connected."""
 
@@ -66,14 +71,24 @@ class Resumption:
         self.handles = Handles(before.handle)
         self.ledger = Ledger()
         self.ledger.restore(before.owed, before.told)
-        self.covered_turns = before.covered_turns
-        """How many turns of the transcript the newest handle covers."""
+        transcript.cover(before.covered_turns)
+        self._open_turn: int | None = None
+        """The last of those, where a handle came in the middle of it."""
+        self._open_tools = 0
+        """How many of its tools the handle covers."""
         self._covered_chars = 0
         """Of the user's words in the turn after those."""
+        self._progressed = True
+        """Whether the conversation has gone on since what the handle did not cover was told."""
         self._plan = plan
         self._transcript = transcript
         self._policy = policy
         self._now_ms = now_ms
+
+    @property
+    def covered_turns(self) -> int:
+        """How many turns of the transcript the newest handle covers."""
+        return self._transcript.covered_turns
 
     @property
     def wants_handle(self) -> bool:
@@ -100,6 +115,16 @@ class Resumption:
                 return Way("handle", handle=usable, seed=uncovered)
         seed = history(self.ledger.known, self._transcript.window(KEPT_TURNS))
         return Way("reseeded" if seed else "fresh", seed=seed, reason=reason)
+
+    def reply_began(self, now: float) -> None:
+        """Note the first output of a reply."""
+        self._progressed = True
+        self.ledger.reply_began(now)
+
+    def turn_completed(self, now: float) -> None:
+        """Note the end of a turn."""
+        self._progressed = True
+        self.ledger.turn_completed(now)
 
     def lost(self) -> None:
         """Note that the connection is gone: the handle's validity counts from here."""
@@ -131,9 +156,14 @@ class Resumption:
         if owed and not asks and not any(message.kind == "text" for message in first):
             # Owed again, it is asked for again.
             first.append(Message(frames.client_content((), turn_complete=True), "seed"))
+        self._progressed = way.restored != "handle" or not way.seed
+        for i, message in enumerate(first):
+            if message.kind == "text":
+                first[i] = message._replace(at_rest=True)  # nothing goes on there yet
+                break
         if way.restored != "handle":
             self.handles.failed()  # it restores a session that is over
-            self.covered_turns = self._transcript.number
+            self._transcript.cover()
         return first
 
     def late(self, call: FunctionCall, answer: ToolAnswer) -> Message:
@@ -160,9 +190,15 @@ class Resumption:
             fingerprint=plan.credentials.fingerprint,
         ):
             return False
-        self.covered_turns = self._transcript.number + replied
-        self.ledger.handle_came()
-        current = None if replied else self._transcript.current
+        if not self._progressed:
+            return True  # it knows no more than the last
+        self._transcript.cover()
+        self.ledger.handle_came(self._transcript.open_notes if replied else ())
+        open_turn = self._transcript.current
+        # What comes of calls in a turn that goes on is not what the handle was cut with.
+        self._open_turn = self._transcript.number if replied else None
+        self._open_tools = len(open_turn.tool_calls) if open_turn is not None else 0
+        current = None if replied else open_turn
         sure = current is not None and not any(m.note for m in self.ledger.pending())
         self._covered_chars = len(current.user) if current is not None and sure else 0
         return True
@@ -187,9 +223,13 @@ class Resumption:
         """Return the turns that began after the newest handle was cut."""
         turns = self._transcript.window(KEPT_TURNS)
         newer = [turn for turn in turns if turn.turn_number >= self.covered_turns]
+        cut = next((turn for turn in turns if turn.turn_number == self._open_turn), None)
+        later = cut.tool_calls[self._open_tools :] if cut is not None else []
         if newer and newer[0].turn_number == self.covered_turns:
             words = newer[0].user[self._covered_chars :]
             newer[0] = msgspec.structs.replace(newer[0], user=words)
+        if cut is not None and later and cut.turn_number < self.covered_turns:
+            newer = [msgspec.structs.replace(cut, user="", model="", tool_calls=later), *newer]
         return history((), newer)
 
 

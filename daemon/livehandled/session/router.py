@@ -18,7 +18,7 @@ from livehandle_proto.values import ErrorObject, FunctionCall, Phase, Value
 from livehandled.extraction.extractor import Extraction
 from livehandled.gemini.content import as_object
 from livehandled.hub import Hub
-from livehandled.session.conversation import RECONNECTED, Conversation, SessionEvent
+from livehandled.session.conversation import DISCONNECTED, RECONNECTED, Conversation, SessionEvent
 from livehandled.signals import Signals
 from livehandled.telemetry import Telemetry
 from livehandled.transcript import Transcript
@@ -44,6 +44,9 @@ _SEMANTIC = {
     "go_away": "live.go_away",
 }
 """The semantic topic of each session event that has one with the same data."""
+
+_CUT_OFF = (RECONNECTED, DISCONNECTED)
+"""Reasons of turns that ended because the connection did."""
 
 _EDGES = {"voice_activity_start": True, "voice_activity_end": False}
 """The service's edges of speech: they have one where this side neither hears by itself nor was
@@ -246,7 +249,7 @@ class Router:
     def _end_turn(self, data: t.TurnComplete, now: float) -> None:
         figures = self._telemetry.turn_complete(now, data.turn)
         self._signals.hear("turn_complete", data, now)
-        if data.reason == RECONNECTED:
+        if data.reason in _CUT_OFF:
             self._transcript.interrupted(None)  # all of it was said: nothing is cut
         turn = self._transcript.end_turn()
         if self.voice is not None:
@@ -369,6 +372,6 @@ def _turn_ended(data: t.TurnComplete, turn: TranscriptTurn | None) -> t.TurnEnde
         turn_number=None if turn is None else turn.turn_number,
         user="" if turn is None else turn.user,
         model="" if turn is None else turn.model,
-        interrupted=data.reason == RECONNECTED or (turn is not None and turn.interrupted),
+        interrupted=data.reason in _CUT_OFF or (turn is not None and turn.interrupted),
         reason=data.reason,
     )

@@ -12,6 +12,7 @@ from livehandle_proto import values as v
 from livehandle_proto.errors import LiveHandleError
 from livehandle_proto.methods import ToolAnswer
 from livehandled.gemini import frames
+from livehandled.gemini.auth import mask
 from livehandled.gemini.codec import Decoded
 from livehandled.gemini.endpoints import public
 from livehandled.gemini.opening import blocks
@@ -53,6 +54,7 @@ class Session:
         greet: Callable[["Session"], None] = lambda _session: None,
         look: Callable[[], None] = lambda: None,
         on_send: Callable[[], None] = lambda: None,
+        patient: bool = False,
         taken_up: TakenUp | None = None,
     ) -> None:
         before = taken_up or TakenUp()
@@ -61,6 +63,7 @@ class Session:
         self.conversation = Conversation(
             transcript_is_text=plan.transcript_is_text, turns=before.turns
         )
+        self.conversation.lost_calls |= {call_key(c.id, c.name): c for c in before.calls}
         self.resumption = Resumption(
             plan, transcript=transcript, policy=policy, now_ms=now_ms, before=before
         )
@@ -71,6 +74,8 @@ class Session:
         self.state: v.ConnectionState | None = None
         self.ended: v.Ended | None = None
         self.last_close: v.Close | None = None
+        self.patient = patient
+        """Whether its first connection is tried until it succeeds: nobody waits for that."""
         self.established = False
         """Whether the session was set up, by this daemon."""
         self.outbox = outbox
@@ -211,7 +216,7 @@ class Session:
             connection=None
             if state is None
             else v.Connection(state=state, generation=self.generation, url=public(self.plan.url)),
-            resumable=self.resumption.handles.resumable,
+            resumable=self.ended is None and self.resumption.handles.resumable,
             reconnects=self.reconnects,
             current_turn=talk.turns if talk.turn_open and self.ended is None else None,
             turns=talk.turns,
@@ -234,6 +239,10 @@ class Session:
         """Return what must arrive and may not have, in order: worth keeping for a restart."""
         return [*self.resumption.ledger.pending(), *self._left, *self.outbox.pending()]
 
+    def answerable(self) -> list[v.FunctionCall]:
+        """Return the calls that clients may still answer, be it as text alone."""
+        return list((self.conversation.lost_calls | self.conversation.open_calls).values())
+
     @property
     def untold_tools(self) -> int:
         """How many of the transcript's latest tools have results that may not have arrived."""
@@ -245,6 +254,34 @@ class Session:
     def first(self) -> bool:
         """Whether there was no connection yet, of this daemon's or another's."""
         return not self.established and self._taken_up is None
+
+    def discreet(self, error: LiveHandleError) -> LiveHandleError:
+        """Return the error without a resumption handle, which the service may have said again."""
+        data = {
+            name: mask(value, self._handles) if isinstance(value, str) else value
+            for name, value in error.data.items()
+        }
+        return LiveHandleError(error.name, mask(error.message, self._handles), **data)
+
+    @property
+    def _handles(self) -> list[str]:
+        return self.resumption.handles.known
+
+    def suspect(self) -> bool:
+        """Take out what the service may not have liked for the second time, and tell of it.
+
+        Return whether there was anything.
+        """
+        rejected = self.resumption.ledger.suspect()
+        for message in rejected:
+            self.tell(
+                LiveHandleError(
+                    "upstream.rejected",
+                    f"Correct what was sent: the service closed twice upon a {message.kind} of "
+                    f"{len(message.frame)} bytes, and it is not sent again.",
+                )
+            )
+        return bool(rejected)
 
     def connecting(self) -> None:
         """Note that a connection is being opened."""
@@ -290,24 +327,27 @@ class Session:
         """Tell what a message says."""
         message, now = decoded.message, self._clock()
         if self._router.wants_raw():
-            self._router.route([("raw", raw_message(frame, self.plan.secrets))])
+            self._router.route([("raw", raw_message(frame, (*self.plan.secrets, *self._handles)))])
         for field in decoded.skipped:
             self.tell(LiveHandleError("upstream.bad_message", f"Passed over {field}."))
         if refused := refusal(message, self.plan):
-            self.tell(refused)
+            self.tell(self.discreet(refused))
         if self.stop_reason is not None:
             return
         talk = self.conversation
         replies, turns = talk.replies, talk.turns
         events = talk.receive(message, now)
+        content = message.server_content
+        if content is not None and content.interrupted and not talk.user_speaking:
+            self.resumption.ledger.interrupted()
         if talk.replies != replies:
-            self.resumption.ledger.reply_began(now)
+            self.resumption.reply_began(now)
         self._router.route(events)
         if talk.repeats is not None and talk.repeats.holding:
             self._look_at_time()
         if talk.turns != turns:
             self._turn_ended_at = now
-            self.resumption.ledger.turn_completed(now)
+            self.resumption.turn_completed(now)
         update = message.session_resumption_update
         if update is not None and self.resumption.keep_handle(update, replied=talk.replied):
             self._handle_at = now
@@ -372,6 +412,8 @@ class Session:
         self.outbox.clear()
         if error is not None:
             self.tell(error)
+        if self.stop_reason != "stopped":  # an end for good: what is open ends with it
+            self._router.route(self.conversation.end())
         if self.conversation.phase != "disconnected":
             self._router.route(self.conversation.move("disconnected"))
         self._router.route([("disconnected", ended)])

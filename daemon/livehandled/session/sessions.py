@@ -117,6 +117,7 @@ class Sessions:
             greet=lambda session: self._greet(session, loaded.config.session.greeting),
             look=self._look,
             on_send=self.on_send,
+            patient=patient or taken_up is not None,
             taken_up=taken_up,
         )
         voice = Voice(
@@ -136,7 +137,6 @@ class Sessions:
             session,
             ceiling_s=loaded.config.resumption.ceiling_ms / 1000,
             clock=self._clock,
-            patient=patient or taken_up is not None,
         )
         session.connecting()
         self.tasks.start_soon(supervisor.run)

@@ -22,8 +22,8 @@ _MOST_REFUSALS = 2
 class Supervisor:
     """Runs one session, `connecting` already: the one task in which its connections live.
 
-    `patient` is for a session that nobody waits for: its first connection is tried again too.
-    Else a session that cannot be set up at all fails at once, and whoever opened it is told.
+    The first connection of a `patient` session is tried again too. Another session that cannot be
+    set up at all fails at once, and whoever opened it is told.
     """
 
     def __init__(
@@ -32,15 +32,13 @@ class Supervisor:
         *,
         ceiling_s: float,
         clock: Callable[[], float],
-        patient: bool = False,
         retries: Retries | None = None,
     ) -> None:
         self._session = session
         self._ceiling_s = ceiling_s
         self._clock = clock
-        self._patient = patient
         self._retries = retries or Retries()
-        self._set_up = False
+        self._asked = self._set_up = False
         self._refusals = 0
 
     async def run(self) -> None:
@@ -64,9 +62,11 @@ class Supervisor:
             lost = await self._connection(way)
             if session.stop_reason is not None:
                 return None
-            if lost is not None and session.first and not self._patient:
+            if lost is not None and session.first and not session.patient:
                 return lost
             action: Loss = "rotate" if lost is None else action_of(lost)
+            if action == "once" and session.suspect():
+                action = "retry"  # it goes on without what was to blame
             if action == "fresh" or self._refused_often(lost, way):
                 session.resumption.handles.failed()
             delay = self._retries.lost(action, self._clock())
@@ -78,23 +78,24 @@ class Supervisor:
             session.connecting()
 
     def _refused_often(self, lost: LiveHandleError | None, way: Way) -> bool:
-        """Return whether setups with a handle were closed twice in a row (pains 8).
+        """Return whether setups with a handle have failed twice in a row (pains 8).
 
-        No close code blames the handle by itself then, but without it things go on.
+        Nothing blames the handle by itself then, but without it things go on.
         """
-        refused = lost is not None and not self._set_up and close_of(lost).code is not None
+        refused = lost is not None and self._asked and not self._set_up
         self._refusals = self._refusals + 1 if refused and way.handle is not None else 0
         return self._refusals >= _MOST_REFUSALS
 
     async def _connection(self, way: Way) -> LiveHandleError | None:
         """Hold one connection; return why it was lost, None where this side gave it up."""
         session, plan = self._session, self._session.plan
-        self._set_up = False
+        self._asked = self._set_up = False
         try:
             async with open_connection(plan) as socket:
                 await checkpoint_if_cancelled()  # `stop` may have come first by a hair
                 session.handshaking()
                 instruction = session.instruction
+                self._asked = True
                 setup = plan.setup_for(
                     handle=way.handle,
                     seeding=way.restored == "reseeded",
@@ -121,12 +122,14 @@ class Supervisor:
                 session.conversing(link, instruction)
                 session.take(frame, answer)
                 await link.run()
+                lost = None if link.lost is None else session.discreet(link.lost)
                 if session.stop_reason is None:
-                    session.dropped(link.lost)
+                    session.dropped(lost)
         except LiveHandleError as error:
-            session.refused(error)
-            return error
-        return link.lost
+            refused = session.discreet(error)
+            session.refused(refused)
+            return refused
+        return lost
 
 
 def _cause(lost: LiveHandleError | None) -> str:

@@ -273,7 +273,8 @@ class Voice:
 
     def resumed(self) -> None:
         """Begin an activity that goes on once more, for the service that takes it up (Z3)."""
-        if self.state.activity_open and self._session.plan.takes_marks:
+        told = self._activity_told  # of speech that began between the two connections
+        if self.state.activity_open and self._session.plan.takes_marks and not told:
             self._activity_told = True
             self._session.put_first(Message(frames.activity_start(), "mark"))
 

@@ -13,7 +13,7 @@ from livehandle_proto.methods import ToolAnswer
 from livehandled.config.loader import Loaded
 from livehandled.context import PendingContext
 from livehandled.gemini import frames
-from livehandled.gemini.content import Content, text_of
+from livehandled.gemini.content import Content, text_content, text_of
 from livehandled.session import payload
 from livehandled.session.conversation import call_key
 from livehandled.session.outbox import Kind, Message
@@ -42,10 +42,15 @@ class Sent:
     @property
     def done(self) -> bool:
         """Whether there is nothing to wait for."""
-        return (self._session is None or self._session.established) and self._pending is None
+        return not self._waits and self._pending is None
+
+    @property
+    def _waits(self) -> bool:
+        session = self._session
+        return session is not None and not session.established and not session.patient
 
     def __await__(self) -> Generator[object, object, None]:
-        if self._session is not None and not self._session.established:
+        if self._session is not None and self._waits:
             yield from self._session.settled().__await__()
         if self._pending is not None:
             yield from self._pending.__await__()
@@ -234,7 +239,8 @@ def say(session: Session, router: Router, text: str) -> None:
     """Send a typed turn to a session (B1)."""
     router.text_sent()
     frame = frames.text_turn(text, session.plan.traits)
-    session.put(Message(frame, "text", note=router.next_note))
+    turn = [text_content(text, "user")]
+    session.put(Message(frame, "text", turn, note=router.next_note))
     router.user_typed(session.conversation, text)
 
 

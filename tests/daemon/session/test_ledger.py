@@ -63,6 +63,32 @@ def after(*steps: str) -> Ledger:
     return ledger
 
 
+def test_what_may_have_closed_the_connection_twice_is_taken_out() -> None:
+    ledger = after("t1", "read", "reply", "t2", "m")
+    assert ledger.suspect() == []
+    [again] = ledger.take_back(resumed=True)[0]
+    ledger.wrote(again, 1.0)
+    assert names(ledger.suspect()) == ["t2"]
+    assert ledger.take_back(resumed=True) == ([], False)
+
+
+def test_a_reply_that_is_cut_off_without_speech_was_cut_off_by_the_oldest_text() -> None:
+    ledger = after("t1", "t2")
+    ledger.interrupted()
+    ledger.reply_began(0.0)
+    assert names(ledger.take_back(resumed=False)[0]) == ["t2"]
+
+
+def test_where_no_handle_ever_comes_the_ledger_stays_small() -> None:
+    ledger = Ledger()
+    for number in range(1000):
+        ledger.wrote(message(f"c{number}"), 0.0)
+        ledger.read(ledger.last)
+        ledger.reply_began(0.0)
+    assert len(ledger.pending()) == 256
+    assert len(ledger.told) == 256
+
+
 @pytest.mark.parametrize(("seconds", "again"), [(0.4, ["t"]), (0.5, [])])
 def test_where_the_pong_is_late_the_time_that_has_gone_by_tells_that_a_text_was_read(
     seconds: float, again: list[str]

@@ -161,7 +161,7 @@ def test_i10_who_is_told_of_an_event_finds_the_state_and_the_transcript_as_it_sa
         "session.phase_changed": "disconnected",
         "live.input_transcript": "Hi",
         "live.interrupted": 1,
-        "live.turn_complete": 1,
+        "live.turn_complete": 2,  # the turn of the user who speaks ends with the session
         "live.vad_start": True,
         "live.disconnected": True,
         "session.turn_complete": "Hi",

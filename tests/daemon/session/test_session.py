@@ -15,7 +15,7 @@ from livehandled.gemini.closing import meaning_of_close
 from livehandled.gemini.content import text_content
 from livehandled.session.handles import Kept
 from livehandled.session.outbox import Message
-from livehandled.session.resumption import TakenUp, late_result
+from livehandled.session.resumption import TakenUp, Way, late_result
 from livehandled.session.session import close_of
 from support.parts import (
     GENERATED,
@@ -815,3 +815,28 @@ def test_a_session_that_is_taken_up_goes_on_where_it_was() -> None:
 def test_a_close_is_taken_from_the_error_that_tells_of_it() -> None:
     assert close_of(meaning_of_close(1011, "why", False)) == v.Close(code=1011, reason="why")
     assert close_of(LiveHandleError("session.timeout", "Late.")) == v.Close()
+
+
+def test_no_error_shows_a_resumption_handle() -> None:
+    parts = Parts()
+    parts.hear(handle("secret-handle-0123456789"))
+    error = LiveHandleError(
+        "upstream.rejected",
+        "It closed, saying secret-handle-0123456789.",
+        close_code=1007,
+        close_reason="Invalid session handle: secret-handle-01",
+    )
+    shown = parts.session.discreet(error)
+    assert "secret-handle" not in str(shown.to_json())
+    assert shown.data["close_code"] == 1007
+    assert "secret" not in repr(Way("handle", handle="secret"))
+
+
+def test_speech_that_begins_between_two_connections_is_marked_once() -> None:
+    parts = Parts(authority="client")
+    parts.lose(BROKEN)
+    parts.mic(*loud("ab"))
+    parts.session.go_on()
+    sent = parts.sent()
+    assert sent.count("start") == 1
+    assert sent[0] == "start"

@@ -589,8 +589,15 @@ async def test_a_session_describes_itself_at_every_stage() -> None:
         assert rig.describe() == msgspec.structs.replace(open_turn, phase="disconnecting")
         await rig.session.done()
         assert rig.describe() == msgspec.structs.replace(
-            open_turn, phase="disconnected", connected_ms=None, connection=None, current_turn=None
+            open_turn,
+            phase="disconnected",
+            connected_ms=None,
+            connection=None,
+            current_turn=None,
+            turns=1,
         )
+        [ended] = rig.told.data("live.turn_complete")
+        assert (ended["reason"], ended["interrupted"]) == ("disconnected", True)
 
 
 async def test_turns_are_counted_from_0() -> None:
