@@ -63,7 +63,7 @@ class Link:
         """Serve the connection to its end."""
         faults = self._service.faults
         self._unsent.extend(self._websocket.upgrade_faults)
-        self._websocket.pinged = self._pong  # type: ignore[method-assign]  # from here on, in order
+        self._websocket.on_pongs = self._pong  # from here on, in order
         try:
             async with self._tasks as tasks:
                 faults.open(Connection(self._number, self._strike, self._recover))

@@ -3,6 +3,7 @@
 import socket
 import struct
 from collections import deque
+from collections.abc import Callable
 from ipaddress import ip_address
 from typing import Any
 
@@ -28,6 +29,8 @@ class Socket(ServerConnection):
 
     upgrade_faults: list[Fault] = []
     """What happens once it is open."""
+    on_pongs: Callable[[list[bytes]], None] | None = None
+    """Takes the pongs that are due for pings behind messages taken before; None: they are sent."""
     pong_s: float | None = None
     """How late pongs are sent, seconds; None: at once."""
     _first = b""
@@ -93,7 +96,7 @@ class Socket(ServerConnection):
             return
         if event.opcode is Opcode.PING and self._unplaced:
             self._pongs.append((self._came, self._unplaced.popleft()))
-            self.pinged(self._due_pongs())
+            self._tell_pongs(self._due_pongs())
         elif event.opcode in _OF_MESSAGES and event.fin:
             self._came += 1
 
@@ -114,8 +117,10 @@ class Socket(ServerConnection):
         else:
             self.loop.call_later(self.pong_s, self._write_late, pong)
 
-    def pinged(self, pongs: list[bytes]) -> None:
-        """Take pongs that are due, for pings behind messages that were taken before."""
+    def _tell_pongs(self, pongs: list[bytes]) -> None:
+        if self.on_pongs is not None:
+            self.on_pongs(pongs)
+            return
         for pong in pongs:
             self.answer_ping(pong)
 
