@@ -10,6 +10,7 @@ from livehandled.config.loader import Loaded, overrides, with_overrides
 from livehandled.context import PendingContext
 from livehandled.hub import Event, Hub
 from livehandled.saver import Saver
+from livehandled.session.ledger import Again
 from livehandled.session.resumption import TakenUp
 from livehandled.session.sessions import Sessions
 from livehandled.signals import PASSING, Signals
@@ -117,6 +118,7 @@ class Keeper:
         config = self._sessions.loaded.config.session
         stopped_by = None if session is None else session.stop_reason
         going_on = session is not None and (session.ended is None or stopped_by == "stopped")
+        again = Again([], [], owed=False) if session is None else session.again()
         return encode(
             Snapshot(
                 session_id=None if session is None else session.id,
@@ -135,8 +137,9 @@ class Keeper:
                 telemetry=self._telemetry.export(media_dropped=self._sessions.outbox.dropped),
                 context=self._context.export(),
                 calls=[] if session is None else session.answerable(),
-                outbox=[] if session is None else session.pending(),
-                owed=[] if session is None else session.resumption.ledger.owed(),
+                unsent=again.messages,
+                owed=again.owed,
+                since=again.since,
                 told=[] if session is None else list(session.resumption.ledger.told),
                 open=going_on and stopped_by != "disconnected",
                 saved_at_ms=self._hub.now_ms(),
@@ -153,8 +156,9 @@ def _taken_up(snapshot: Snapshot) -> TakenUp:
         calls=snapshot.calls,
         instruction=snapshot.instruction,
         handle=snapshot.handle,
-        pending=snapshot.outbox,
+        unsent=snapshot.unsent,
         owed=snapshot.owed,
         told=snapshot.told,
+        since=snapshot.since,
         lost_at_ms=snapshot.saved_at_ms,
     )

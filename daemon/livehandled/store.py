@@ -19,8 +19,8 @@ from platformdirs import user_state_path
 
 from livehandle_proto.values import FunctionCall
 from livehandled.context import SavedContext
-from livehandled.gemini.content import Content
 from livehandled.session.handles import Kept
+from livehandled.session.history import Told
 from livehandled.session.outbox import Message
 from livehandled.state import SavedState
 from livehandled.telemetry import SavedTelemetry
@@ -58,12 +58,14 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     context: SavedContext
     calls: list[FunctionCall]
     """Calls of the model that clients may still answer."""
-    outbox: list[Message]
-    """What must arrive and has not, in order."""
-    owed: list[Message]
-    """What the handle covers, and is still to be answered."""
-    told: list[Content]
-    """The newest context that was told, which no transcript has."""
+    unsent: list[Message]
+    """What must arrive and may not have, in order."""
+    owed: bool
+    """The model owes a reply beside those that they ask for."""
+    told: list[Told]
+    """The newest context that the handle covers, which no transcript has."""
+    since: list[Told]
+    """The context that was told after it."""
     open: bool
     """The session had not been ended on purpose."""
     saved_at_ms: int

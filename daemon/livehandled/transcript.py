@@ -24,8 +24,6 @@ _MAX_CHARS = 65_536
 """Characters kept of one side of a turn: more than an hour of speech."""
 _MAX_TOOLS = 100
 """Tools kept of one turn: a model may repeat a call a hundred times (wire 4.1)."""
-_MAX_NOTES = 1024
-"""Typed messages whose turns are known."""
 _SUMMARY_CHARS = 200
 
 _JSON = JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=str)
@@ -57,8 +55,6 @@ class _OpenTurn:
     model: _Words = field(default_factory=_Words)
     tools: deque[ToolUse] = field(default_factory=lambda: deque(maxlen=_MAX_TOOLS))
     next_user: _Words = field(default_factory=_Words)
-    covered: bool = False
-    """The service knows the user's words by a handle that came in the middle of the turn."""
     notes: list[int] = field(default_factory=list)
     """Typed messages among the user's words, by their numbers."""
     next_notes: list[int] = field(default_factory=list)
@@ -78,8 +74,6 @@ class SavedTranscript(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """The user's words that no reply has begun to answer: they open the next turn."""
     notes: list[int]
     """The typed messages they are, by their numbers."""
-    turns_of_notes: dict[int, int]
-    """The turns of those before."""
     last_note: int
     tools: list[ToolUse]
     """Those whose results the model has not taken up: they are of the next turn too."""
@@ -91,8 +85,6 @@ class Transcript:
     def __init__(self, turns: int = KEPT_TURNS) -> None:
         self._finished: deque[TranscriptTurn] = deque(maxlen=turns)
         self._number = 0
-        self._covered_turns = 0
-        self._notes: dict[int, int] = {}
         self._last_note = 0
         self._open = _OpenTurn()
 
@@ -102,38 +94,15 @@ class Transcript:
         return self._as_turn(self._open.tools)
 
     @property
-    def covered_turns(self) -> int:
-        """How many turns the service knows by its newest handle, from the first."""
-        within = self._open.covered and self.current is not None
-        return self._covered_turns + within
-
-    def cover(self, turns: int | None = None) -> None:
-        """Note that a handle covers what was said, the open turn too if its reply has begun.
-
-        `turns`: an earlier daemon's handle covers so many.
-        """
-        self._covered_turns = self._number if turns is None else turns
-        self._open.covered = turns is None and self._open.model_began
-
-    @property
-    def waits(self) -> bool:
-        """Whether typed words are in the open turn that no reply has begun to answer."""
+    def waiting(self) -> list[int]:
+        """The typed messages, by their numbers, that no reply has begun to answer."""
         turn = self._open
-        return bool(turn.next_notes or (turn.notes and not turn.model_began))
-
-    @property
-    def open_notes(self) -> list[int]:
-        """The typed messages in the open turn, by their numbers."""
-        return list(self._open.notes)
+        return [*([] if turn.model_began else turn.notes), *turn.next_notes]
 
     @property
     def next_note(self) -> int:
         """The number that the next typed message will have."""
         return self._last_note + 1
-
-    def turn_of(self, note: int) -> int | None:
-        """Return the finished turn that a typed message stands in, None before it is finished."""
-        return self._notes.get(note)
 
     def user_said(self, text: str) -> None:
         """Append words of the user, by input transcription.
@@ -216,16 +185,10 @@ class Transcript:
         After an interruption the user's words that followed it are the open turn then (N5).
         """
         turn = self.current
-        notes, covered = self._open.notes, self._open.covered
         self._open = _OpenTurn(user=self._open.next_user, notes=self._open.next_notes)
         if turn is not None:
-            self._notes |= dict.fromkeys(notes, turn.turn_number)
-            for note in list(self._notes)[:-_MAX_NOTES]:
-                del self._notes[note]
             self._number += 1
             self._finished.append(turn)
-            if covered:
-                self._covered_turns = self._number
         return turn
 
     def window(self, n: int) -> list[TranscriptTurn]:
@@ -245,22 +208,19 @@ class Transcript:
         the latest tools: their results are told again.
         """
         turns, kept, tools = self._split(untold_tools)
-        number, user, notes = self._number, self._open.user, self._open.notes
-        turns_of_notes = dict(self._notes)
+        number, user = self._number, self._open.user
         if not self._open.model_began:
             tools = [*kept, *tools]
         else:
-            user, notes = self._open.next_user, self._open.next_notes
+            user = self._open.next_user
             if (turn := self._as_turn(kept)) is not None:
                 turns.append(replace(turn, interrupted=True))
-                turns_of_notes |= dict.fromkeys(self._open.notes, number)
                 number += 1
         return SavedTranscript(
             turns=turns,
             number=number,
             user=user.until(None),
-            notes=list(notes),
-            turns_of_notes=turns_of_notes,
+            notes=self.waiting,
             last_note=self._last_note,
             tools=tools,
         )
@@ -272,15 +232,13 @@ class Transcript:
         self._number = saved.number
         self._open.user.add(saved.user)
         self._open.notes = list(saved.notes)
-        self._notes = dict(saved.turns_of_notes)
         self._last_note = saved.last_note
         self._open.tools.extend(saved.tools)
 
     def clear(self) -> None:
         """Forget every turn, and count from 0 again."""
         self._finished.clear()
-        self._notes.clear()
-        self._number = self._covered_turns = 0
+        self._number = 0
         self._open = _OpenTurn()
 
     def _split(self, count: int) -> tuple[list[TranscriptTurn], list[ToolUse], list[ToolUse]]:

@@ -129,7 +129,7 @@ class _Load:
         with suppress(RefusedError):
             client.call("send_text", text=f"{mark}\n{words}")
             self.acks.append(Ack(mark, time.monotonic()))
-        self._over.wait(chance.uniform(0.05, 0.5))
+        self._over.wait(chance.choice((0.05, 0.2, 0.5, 2.0)))
 
     def _speak(self, client: Client, chance: random.Random) -> None:
         pcm = speech_like(chance.uniform(0.4, 1.2)) + silence(1.0)

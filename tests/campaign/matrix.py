@@ -143,8 +143,7 @@ def _converse(rig: Rig, row: Row, moment: Moment) -> str:
     """Hold the conversation; return the error of a session that could not be set up."""
     if moment == "first setup":
         return _first_setup(rig, row)
-    rig.text("hello")
-    rig.client.topic("live.turn_complete")
+    rig.greet()
     _MOMENTS[moment](rig, row)
     rig.settle(_BOUND_S)
     return ""

@@ -159,6 +159,13 @@ class Rig:
         self._send(Sent(mark, "typed"), "send_text", text=f"{mark} {words}".strip())
         return mark
 
+    def greet(self) -> None:
+        """Hold a first turn, from which on there is a handle."""
+        self.text("hello")
+        self.client.topic("session.turn_complete")
+        over = [event["topic"] for event in self.client.events].index("session.turn_complete")
+        self.client.topic("session.resume_update", since=over)
+
     def context(self, role: str = "model") -> str:
         """Tell the model something; return its mark."""
         mark = self._mark("context")

@@ -274,8 +274,7 @@ def run_one(plan: Schedule) -> Result:
 
 
 def _converse(rig: Rig, plan: Schedule) -> list[str]:
-    rig.text("hello")
-    rig.client.topic("live.turn_complete")
+    rig.greet()
     descriptors = rig.usage().descriptors
     with _Answers(rig, plan.answers) as answers:
         for name, params in plan.steps:

@@ -467,7 +467,7 @@ async def test_cancelling_the_handles_owner_ends_everything(moment: str) -> None
 async def test_a_fault_in_the_session_takes_the_handles_owner_down(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def broken(*_given: object) -> None:
+    def broken(*_given: object, **_named: object) -> None:
         raise ZeroDivisionError("a fault of this program")
 
     monkeypatch.setattr(Conversation, "receive", broken)

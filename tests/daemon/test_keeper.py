@@ -134,9 +134,9 @@ def keep(path: Path, **changes: object) -> Snapshot:
     before = saved.snapshot(3)
     assert before.handle is not None
     handle = msgspec.structs.replace(before.handle, fingerprint=fingerprint(KEY), at_ms=now_ms)
-    outbox = [Message(frames.text_turn("still to be sent", TRAITS), "text")]
+    unsent = [Message(frames.text_turn("still to be sent", TRAITS), "text")]
     before = msgspec.structs.replace(
-        before, handle=handle, outbox=outbox, owed=[], told=[], saved_at_ms=now_ms
+        before, handle=handle, unsent=unsent, owed=False, told=[], since=[], saved_at_ms=now_ms
     )
     snapshot = msgspec.structs.replace(before, **changes)
     Store(path).save(encode(snapshot))
@@ -223,10 +223,10 @@ async def test_a_greeting_that_was_not_yet_sent_is_sent_once(path: Path) -> None
         session_id=None,
         handle=None,
         turns=0,
-        outbox=[greeting],
+        unsent=[greeting],
         context=SavedContext(turns=[], prompt_armed=False),
         transcript=SavedTranscript(
-            turns=[], number=0, user="Welcome!", notes=[1], turns_of_notes={}, last_note=1, tools=[]
+            turns=[], number=0, user="Welcome!", notes=[1], last_note=1, tools=[]
         ),
     )
     async with run(path, session__greeting="Welcome!") as daemon:
@@ -253,7 +253,7 @@ async def test_a_text_of_which_nothing_came_is_sent_once_and_stands_once(path: P
     async with run(path, mute) as first:
         await first.handle.send_text("Are you there?")
         await heard_it.wait()
-    assert [m.kind for m in first.kept.outbox] == ["text"]
+    assert [m.kind for m in first.kept.unsent] == ["text"]
     async with run(path, saying(text("Yes"), TURN_COMPLETE)) as second:
         [sent] = await second.frames(1)
         assert "Are you there?" in str(sent)
@@ -283,38 +283,14 @@ async def test_a_tool_result_the_handle_does_not_cover_is_told_once(path: Path) 
         assert sum(len(turn.tool_calls) for turn in turns) == 1
 
 
-async def test_a_text_the_handle_covers_and_nobody_answered_is_asked_about(path: Path) -> None:
-    question = Message(frames.text_turn("Are you there?", TRAITS), "text", note=1)
-    keep(path, outbox=[], owed=[question])
+async def test_a_reply_that_is_owed_is_asked_for(path: Path) -> None:
+    keep(path, unsent=[], owed=True)
     async with run(path) as daemon:
         await daemon.told.until("session.resumed")
         [sent] = await daemon.frames(1)
-        assert sent == {"clientContent": {"turnComplete": True}}  # the service has the question
-        await daemon.told.until("session.resumed")
-    assert [bytes(m.frame) for m in daemon.kept.owed] == [question.frame]
-
-
-async def test_without_the_handle_it_is_asked_again_behind_what_was_told(path: Path) -> None:
-    question = Message(frames.text_turn("Are you there?", TRAITS), "text", note=1)
-    keep(
-        path,
-        outbox=[],
-        owed=[question],
-        told=[text_content("It is nine.", "model")],
-        transcript=SavedTranscript(
-            turns=[],
-            number=0,
-            user="Are you there?",
-            notes=[1],
-            turns_of_notes={},
-            last_note=1,
-            tools=[],
-        ),
-    )
-    async with run(path, resumption__policy="reseed") as daemon:
-        first, second = map(str, await daemon.frames(2))
-        assert "It is nine." in first
-        assert "Are you there?" in second
+        assert sent == {"clientContent": {"turnComplete": True}}
+        assert daemon.handle.transcript().current is None
+    assert daemon.kept.owed  # nobody has answered
 
 
 async def test_a_reply_that_was_under_way_is_an_interrupted_turn(path: Path) -> None:
@@ -371,7 +347,7 @@ async def test_where_there_was_no_session_none_is_opened(path: Path) -> None:
 
 
 async def test_what_clients_share_outlives_a_session_that_does_not_come_back(path: Path) -> None:
-    keep(path, open=False, outbox=[])
+    keep(path, open=False, unsent=[])
     async with run(path) as daemon:
         assert daemon.service.requests == []
         assert daemon.handle.state().get("app:note") == "kept in the state"
@@ -458,7 +434,7 @@ async def test_another_configuration_is_reseeded_and_says_why(
     path: Path, value: str, reason: str
 ) -> None:
     name, _, to = value.replace(".", "__", 1).partition("=")
-    keep(path, overrides={}, outbox=[])
+    keep(path, overrides={}, unsent=[])
     async with run(path, converse, environ=ENVIRON, **{name: to}) as daemon:
         await daemon.told.until("session.resumed")
         [resumed] = daemon.told.data("session.resumed")
@@ -495,7 +471,7 @@ async def test_a_handle_that_is_too_old_is_not_tried(path: Path) -> None:
 
 
 async def test_the_policy_fresh_is_fresh_and_says_so(path: Path) -> None:
-    keep(path, outbox=[])
+    keep(path, unsent=[])
     async with run(path, resumption__policy="fresh", session__greeting="Welcome!") as daemon:
         await daemon.told.until("session.resumed")
         [resumed] = daemon.told.data("session.resumed")

@@ -28,6 +28,7 @@ from livehandled.context import SavedContext
 from livehandled.gemini.content import Content, FunctionCall, Part
 from livehandled.latency import BOUNDS_MS, RECENT, SavedLatency, Source
 from livehandled.session.handles import Kept
+from livehandled.session.history import Told
 from livehandled.session.outbox import Kind, Message
 from livehandled.state import SavedState
 from livehandled.store import Snapshot, Store, encode, snapshot_path
@@ -119,9 +120,10 @@ snapshots = st.builds(
         SavedContext, turns=st.lists(contents, max_size=3), prompt_armed=st.booleans()
     ),
     calls=st.just([]),
-    outbox=st.lists(messages, max_size=3),
-    owed=st.lists(messages, max_size=3),
-    told=st.lists(contents, max_size=3),
+    unsent=st.lists(messages, max_size=3),
+    owed=st.booleans(),
+    told=st.lists(st.builds(Told, contents, counts), max_size=3),
+    since=st.lists(st.builds(Told, contents, counts), max_size=3),
     open=st.booleans(),
     saved_at_ms=counts,
 )

@@ -97,7 +97,7 @@ def test_a_text_that_was_accepted_without_a_connection_arrives_once(end: int) ->
             client.event_of("session.reconnecting")
             client.result("send_text", text="In the gap")
             client.result("queue_context", text="It is nine.", role="user")
-        made.until_kept(lambda s: len(s.outbox) == 2)
+        made.until_kept(lambda s: len(s.unsent) == 2)
         first.stop(end)
         made.ask("faults/clear")
         with start(made).client() as client:
@@ -122,7 +122,7 @@ def test_a_tool_result_without_a_connection_arrives_once(end: int) -> None:
             client.event_of("session.reconnecting")
             answer = {"id": call["id"], "name": "light", "response": {"is": "on, once"}}
             client.result("send_tool_response", responses=[answer])
-        made.until_kept(lambda s: any(b"on, once" in m.frame for m in s.outbox))
+        made.until_kept(lambda s: any(b"on, once" in m.frame for m in s.unsent))
         first.stop(end)
         made.ask("faults/clear")
         with start(made).client() as client:

@@ -207,6 +207,7 @@ class Parts:
         set_up: bool = True,
     ) -> None:
         self.now = 100.0
+        self.written = 0
         self.looks = 0
         self.started: list[Callable[..., object]] = []
         """What was to be run as a task of its own."""
@@ -286,9 +287,11 @@ class Parts:
         """Have all that waits written and read, as a connection does; return it in few words."""
         frames = []
         while (message := self.outbox.take(self.now)) is not None:
-            self.session.resumption.ledger.wrote(message, self.now)
+            self.written += 1
+            self.session.resumption.ledger.wrote(message, self.written)
             frames.append(brief(message.frame))
-        self.session.resumption.ledger.read(self.session.resumption.ledger.last)
+        ledger = self.session.resumption.ledger
+        ledger.read(ledger.last, self.now - 1.0)  # long enough ago to count
         return [frame for frame in frames if frame]
 
     def lose(self, error: LiveHandleError | None = None) -> None:

@@ -9,6 +9,7 @@ from livehandle_proto.transcripts import TranscriptTurn
 from livehandled.context import SavedContext
 from livehandled.gemini.content import text_content
 from livehandled.session.handles import Kept
+from livehandled.session.history import Told
 from livehandled.session.outbox import Message
 from livehandled.state import SavedState
 from livehandled.store import Snapshot, Store, encode
@@ -45,18 +46,18 @@ def snapshot(number: int = 1, *, size: int = 0) -> Snapshot:
             number=1,
             user="",
             notes=[],
-            turns_of_notes={},
             last_note=0,
             tools=[],
         ),
         telemetry=Telemetry(started=0.0).export(media_dropped=number),
         context=SavedContext(turns=[text_content("told before", "model")], prompt_armed=True),
         calls=[],
-        outbox=[
+        unsent=[
             Message(b"still to be sent", "text", [text_content("still to be sent", "user")], [])
         ],
-        owed=[Message(b"still to be answered", "text", [], [])],
-        told=[text_content("told to the model", "model")],
+        owed=True,
+        told=[Told(text_content("told to the model", "model"), 0)],
+        since=[Told(text_content("told later", "model"), 1)],
         open=True,
         saved_at_ms=number,
     )

@@ -33,6 +33,13 @@ def text_turn(text: str, model: Traits) -> bytes:
     return client_content([text_content(text, "user")], turn_complete=True)
 
 
+def ask(model: Traits) -> bytes:
+    """Return what wants a reply to what was said before, and says nothing itself (wire 4.5)."""
+    if model.typed_turn == "realtime":
+        return text_turn(" ", model)
+    return client_content((), turn_complete=True)
+
+
 def seed(turns: Sequence[tuple[Role, str]], model: Traits) -> list[bytes]:
     """Return what was said before, for a fresh session: it is known then, and not answered.
 

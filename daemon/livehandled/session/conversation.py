@@ -62,6 +62,7 @@ class Conversation:
         self._user_speaking = False
         self._cut_off = False
         """The user has cut the open turn off: what they say opens the next one (N4)."""
+        self._by_context = False
         self._replied = False
         """The model has begun to answer in the open turn."""
         self._events: list[SessionEvent] = []
@@ -151,8 +152,14 @@ class Conversation:
             self.turn_open = False
         return self._drain()
 
-    def receive(self, message: ServerMessage, now: float = 0.0) -> list[SessionEvent]:
-        """Return what a message of the service means, in order. `now` is monotonic seconds."""
+    def receive(
+        self, message: ServerMessage, now: float = 0.0, *, by_context: bool = False
+    ) -> list[SessionEvent]:
+        """Return what a message of the service means, in order. `now` is monotonic seconds.
+
+        `by_context`: what is cut off is so by context that was sent, and not by the user.
+        """
+        self._by_context = by_context and not self._user_speaking
         content = message.server_content
         if content is not None:
             self._content(content, now)
@@ -254,7 +261,7 @@ class Conversation:
         self.generating = False
         if self.phase == "model_speaking":
             self._move("interrupted")
-        self._cut_off = self._cut_off or self.turn_open
+        self._cut_off = self._cut_off or (self.turn_open and not self._by_context)
         self._events.append(("interrupted", t.Nothing()))
         if self.phase == "interrupted":
             self._move("user_speaking" if self._user_speaking else "active")

@@ -44,6 +44,7 @@ class Handles:
         self._resumable = False
         self._why_none = Why("the service has given no handle yet")
         self._failed: deque[str] = deque(maxlen=_REMEMBERED)
+        self._unused: deque[str] = deque(maxlen=_REMEMBERED)
 
     @property
     def kept(self) -> Kept | None:
@@ -53,7 +54,8 @@ class Handles:
     @property
     def known(self) -> list[str]:
         """Every handle that is remembered: no text that is shown may hold one."""
-        return [*self._failed, *([self._kept.handle] if self._kept is not None else [])]
+        kept = [self._kept.handle] if self._kept is not None else []
+        return [*self._failed, *self._unused, *kept]
 
     @property
     def resumable(self) -> bool:
@@ -83,6 +85,13 @@ class Handles:
         )
         return True
 
+    def pass_over(self, handle: str | None, resumable: bool | None) -> None:
+        """Take an update whose handle is of no use, because nobody knows what it covers."""
+        self._resumable = bool(resumable)
+        if handle:
+            self._unused.append(handle)
+            self._why_none = Why("no handle has come at rest, and what another covers is not known")
+
     def touch(self, at_ms: int) -> None:
         """Note that the conversation is open: a handle's validity counts from its end."""
         if self._kept is not None and at_ms > self._kept.at_ms:
@@ -109,9 +118,17 @@ class Handles:
         return kept.handle
 
     def failed(self) -> None:
-        """Drop the handle: the service refused it, or its conversation is over."""
+        """Drop the handle: the service refused it."""
+        if self._kept is not None:
+            self._drop("the last handle was refused, and no other has come")
+
+    def begin_anew(self) -> None:
+        """Drop the handle: the service has begun another session."""
+        self._drop("the service has given no handle since the session was begun anew")
+
+    def _drop(self, why_none: str) -> None:
         if self._kept is not None:
             self._failed.append(self._kept.handle)
             self._kept = None
-            self._why_none = Why("the last handle was refused, and no other has come")
+        self._why_none = Why(why_none)
         self._resumable = False

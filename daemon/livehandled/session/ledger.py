@@ -1,23 +1,29 @@
-"""What was sent, and may have to be sent again: what no resumption handle covers (decision Z7).
+"""What was sent since the newest resumption handle, and would be lost with it (decision Z7).
 
 Sans-I/O. The service acknowledges nothing. What it has read is known by the pong to a ping that
-followed it, for both keep their order on the wire, or where pongs are late (they were seen 30 s
-late, wire 6) by the time that has gone by; what the conversation has gone on with, by the
-next progress: a reply that begins, or a turn that completes. A handle is cut at such a point
-(wire 4.3), so one that arrives later covers what was read before the progress.
+followed it, for both keep their order on the wire, or by the index that Vertex gives with a
+handle. Read is not taken up: what the service sends next may have been made before. So a message
+counts as taken up by the conversation once a reply begins or a turn completes that can only have
+come after it. A handle that comes when everything was taken up covers everything; no other is
+used (`Resumption.keep_handle`).
 """
 
 from collections import deque
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from livehandled.gemini.content import Content
-from livehandled.gemini.frames import client_content
-from livehandled.session.outbox import Message
+from livehandled.session.history import Told
+from livehandled.session.outbox import SUPERSEDED, Message
 
-_READ_AFTER_S = 0.5
-"""Longer than a message is under way, and shorter than a model needs for its reply to a text."""
+_REPLY_S = 0.5
+"""The first words of a reply may be made without what was read a shorter time before."""
 
+_TURN_S = 0.1
+"""At the end of a turn the conversation has what was read so much earlier: it is on the service's
+way from its socket to the model for as long."""
+
+_MAX_SENT = 256
 _MAX_TOLD = 256
 """Turns of context that are remembered for a session begun anew."""
 
@@ -25,90 +31,121 @@ _MAX_TOLD = 256
 @dataclass(slots=True)
 class _Sent:
     number: int
+    index: int
+    """Of the frame among all that this side sent on its connection; the setup is 0 (wire 3.3)."""
     message: Message
-    written_at: float
-    read: bool = False
-    """The service has it."""
+    at_rest: bool
+    """Of text: nothing else can bring the next reply about."""
+    read_at: float | None = None
     taken: bool = False
-    """The conversation has gone on with it: the next handle covers it."""
-    answered: bool = False
-    """A reply began after it."""
-    covered: bool = False
-    """A handle covers it, and it is still to be answered."""
-    apart: bool = False
-    """Its words stand in a turn that the handle covers, and it is not covered itself."""
 
     @property
-    def gone(self) -> bool:
-        """Whether it will not be sent again, whatever happens.
+    def asks(self) -> bool:
+        return self.message.kind == "text" and not self.taken
 
-        What the user said, and what came of a call, is in the transcript once it is answered, and
-        told from there.
-        """
-        message = self.message
-        untold = message.kind == "context" and not message.note and not message.answers
-        if untold:
-            return self.covered
-        if self.apart and not self.covered:
-            return False
-        return self.answered or (self.covered and bool(message.answers))
+
+class Again(NamedTuple):
+    """What becomes of what was sent, should the connection be lost."""
+
+    messages: list[Message]
+    """They have to be sent again, in order."""
+    since: list[Told]
+    """The model has to know it, and it goes by the history."""
+    owed: bool
+    """Whether the model owes a reply beside those that the messages ask for."""
 
 
 class Ledger:
-    """The messages that must arrive, from when they are written until a handle covers them.
+    """The messages that were sent since the newest handle, in order.
 
-    `told` is the context that the conversation has gone on with, which no transcript has.
+    `told` is the context that the handle covers, and `since` what was told after it and on an
+    earlier connection. Times are monotonic seconds.
     """
 
-    def __init__(self) -> None:
-        self.told: deque[Content] = deque(maxlen=_MAX_TOLD)
+    def __init__(self, told: Iterable[Told] = (), since: Iterable[Told] = ()) -> None:
+        self.told: deque[Told] = deque(told, maxlen=_MAX_TOLD)
+        self.since: list[Told] = list(since)
         self.last = 0
         """The number of the last message that was written."""
+        self.whole = True
+        """Whether it holds everything since the newest handle."""
         self._sent: list[_Sent] = []
+        self._rests = False
 
     @property
-    def known(self) -> list[Content]:
-        """What a session begun anew has to be told of context, beside what is sent again."""
-        answered = (_untold(one.message) for one in self._sent if one.answered)
-        return [*self.told, *(turn for turns in answered for turn in turns)]
+    def settled(self) -> bool:
+        """Whether the conversation has taken up everything: a handle covers it all now."""
+        return all(sent.taken for sent in self._sent)
 
     @property
     def unread(self) -> bool:
         """Whether something is still on its way to the service."""
-        return any(not sent.read for sent in self._sent)
+        return any(sent.read_at is None and not sent.taken for sent in self._sent)
 
     @property
     def unanswered(self) -> bool:
-        """Whether the model owes a reply to something that was sent."""
-        return any(sent.message.kind == "text" and not sent.answered for sent in self._sent)
+        """Whether the model may owe a reply to something that was sent."""
+        return any(sent.asks for sent in self._sent)
 
-    def wrote(self, message: Message, now: float) -> None:
-        """Note a message that is being written, at a time in monotonic seconds."""
-        if message.must_arrive:
-            self.last += 1
-            self._sent.append(_Sent(self.last, message, now))
+    @property
+    def cuts_off(self) -> bool:
+        """Whether all that the conversation has not taken up is context.
 
-    def read(self, last: int) -> None:
+        On models before 3.8 it cuts a reply off, and nobody has said anything (wire 2.2).
+        """
+        kinds = {sent.message.kind for sent in self._sent if not sent.taken}
+        return bool(kinds) and kinds <= {"context", "instruction", "seed"}
+
+    def connected(self) -> None:
+        """Note another connection, on which nothing goes on yet."""
+        self._rests = True
+
+    def wrote(self, message: Message, index: int) -> None:
+        """Note a message that is being written, as the frame of that index."""
+        if not message.traced:
+            return
+        self.last += 1
+        rests = message.kind == "text" and (message.at_rest or self._rests)
+        self._sent.append(_Sent(self.last, index, message, rests))
+        if message.kind == "text":
+            self._rests = False
+        self._bound()
+
+    def read(self, last: int, now: float) -> None:
         """Note that the service has read everything up to this number."""
         for sent in self._sent:
-            sent.read |= sent.number <= last
+            if sent.number <= last and sent.read_at is None:
+                sent.read_at = now
+
+    def consumed(self, index: int) -> None:
+        """Note that the conversation has taken up all frames up to this index (wire 3.3)."""
+        for sent in self._sent:
+            sent.taken |= sent.index <= index
 
     def reply_began(self, now: float) -> None:
-        """Note the first output of a reply: to all that the service had read."""
-        self._assume_read(now)
-        asking = next((s for s in self._sent if s.message.kind == "text" and not s.answered), None)
-        if asking is not None and asking.message.at_rest:
-            asking.read = True  # nothing else can have asked for this reply
-        for sent in self._sent:
-            if sent.read:
-                sent.taken = sent.answered = True
-        self._let_go()
+        """Note the first output of a reply."""
+        self._rests = False
+        asking = self._asking()
+        certain = asking.number if asking is not None and asking.at_rest else 0
+        self._goes_on(now - _REPLY_S, upto=certain)
 
-    def interrupted(self) -> None:
+    def interrupted(self, now: float) -> None:
         """Note that a reply was cut off, and not by the user's voice: a text was read."""
-        asking = next((s for s in self._sent if s.message.kind == "text" and not s.answered), None)
+        asking = self._asking()
         if asking is not None:
-            asking.read = True
+            self.read(asking.number, now)
+
+    def turn_completed(self, now: float) -> None:
+        """Note the end of a turn."""
+        self._goes_on(now - _TURN_S)
+
+    def covered(self) -> None:
+        """Note a handle that covers everything."""
+        self.told.extend(self.since)
+        self.told.extend(one for sent in self._sent for one in context_of(sent.message))
+        self.since.clear()
+        self._sent.clear()
+        self.whole = True
 
     def suspect(self) -> list[Message]:
         """Note that the service closed for what it was sent; return what it was twice, if any.
@@ -123,92 +160,58 @@ class Ledger:
             one.message = one.message._replace(tried=True)
         return [one.message for one in twice]
 
-    def turn_completed(self, now: float) -> None:
-        """Note the end of a turn."""
-        self._assume_read(now)
-        for sent in self._sent:
-            sent.taken |= sent.read
+    def again(self, waiting: Collection[int], *, anew: bool) -> Again:
+        """Return what becomes of what was sent, should the connection be lost.
 
-    def handle_came(self, open_notes: Collection[int] = ()) -> None:
-        """Note a usable handle: what the conversation has gone on with is safe.
-
-        `open_notes` are the messages in the turn that it was cut in, if it was within one.
+        `waiting` are the typed messages, by their numbers, whose turn is still to come. The
+        others stand in a turn that is told from the transcript, and are not sent again. `anew`:
+        nothing is told, and only what has not been taken up is sent.
         """
+        messages: list[Message] = []
+        since: list[Told] = []
+        owed = False
         for sent in self._sent:
-            sent.covered |= sent.taken
-            sent.apart = sent.apart or (sent.message.note in open_notes and not sent.covered)
-        self._let_go()
-
-    def pending(self) -> list[Message]:
-        """Return what the newest handle does not cover, in order."""
-        return [one.message for one in self._sent if not one.covered]
-
-    def owed(self) -> list[Message]:
-        """Return what the newest handle covers and is still to be answered, in order."""
-        return [one.message for one in self._sent if one.covered]
-
-    def restore(self, owed: Iterable[Message], told: Iterable[Content]) -> None:
-        """Go on from what an earlier daemon knew, before anything is written."""
-        self.told.extend(told)
-        for message in owed:
-            self.last += 1
-            sent = _Sent(self.last, message, 0.0, read=True, taken=True, covered=True)
-            self._sent.append(sent)
-
-    def take_back(
-        self, *, resumed: bool, told: Callable[[int], bool] = lambda _note: False
-    ) -> tuple[list[Message], bool]:
-        """Return what has to be sent again, in order, and whether a reply is owed beside it.
-
-        `resumed`: by the newest handle, which knows what it covers. A session that begins anew
-        knows of nothing but the transcript and `told`. What stands in the transcript, and is
-        `told` from there by its number, is not sent again.
-        """
-        again: list[Message] = []
-        kept: list[_Sent] = []
-        for one in self._sent:
-            note = one.message.note
-            is_told = note > 0 and told(note)
-            if is_told or (resumed and one.covered):
-                one.covered = True
-                if one.message.kind == "text" or not is_told:
-                    kept.append(one)  # until it is answered, or another session has to know it
-            elif one.answered and not resumed:
-                self._tell(one.message)
-            elif one.answered and one.message.note:  # it stands apart: its turn is not told
-                frame = client_content(one.message.contents, turn_complete=False)
-                again.append(Message(frame, "context", one.message.contents))
+            message, waits = sent.message, sent.message.note in waiting
+            if message.kind in SUPERSEDED or (message.answers and sent.taken):
+                continue  # another connection has its own, or it is told from the transcript
+            if message.only_asks:
+                owed |= sent.asks
+            elif waits or not (sent.taken or (message.note and not anew)):
+                messages.append(message)
             else:
-                again.append(one.message)
-        self._sent = kept
-        return again, any(one.message.kind == "text" for one in kept)
+                since += context_of(message)
+                owed |= sent.asks
+        return Again(messages, since, owed)
 
-    def _assume_read(self, now: float) -> None:
+    def lost(self, since: Iterable[Told]) -> None:
+        """Note the end of the connection; `since` is told, and everything else sent again."""
+        self.since = list(since)
+        self._sent.clear()
+        self._bound()
+
+    def _asking(self) -> _Sent | None:
+        return next((sent for sent in self._sent if sent.asks), None)
+
+    def _goes_on(self, since: float, *, upto: int = 0) -> None:
         for sent in self._sent:
-            sent.read |= now - sent.written_at >= _READ_AFTER_S
+            early = sent.read_at is not None and sent.read_at <= since
+            sent.taken |= early or sent.number <= upto
 
-    def _let_go(self) -> None:
-        """Forget what will never be sent again, whatever happens."""
-        kept = []
-        for sent in self._sent:
-            if sent.gone:
-                self._tell(sent.message)
-            else:
-                kept.append(sent)
-        self._sent = kept
-        # Where no handle comes nothing is ever covered: what was answered is told to another.
-        surplus = len(kept) - _MAX_TOLD
-        if surplus > 0:
-            for sent in [one for one in kept if one.answered][:surplus]:
-                self._tell(sent.message)
-                self._sent.remove(sent)
-
-    def _tell(self, message: Message) -> None:
-        self.told.extend(_untold(message))
+    def _bound(self) -> None:
+        """Keep no more than so many, where no handle comes: not all is known any more then."""
+        while len(self._sent) > _MAX_SENT and self._sent[0].taken:
+            self.told.extend(context_of(self._sent.pop(0).message))
+            self.whole = False
+        surplus = self.since[:-_MAX_TOLD]
+        if surplus:
+            self.told.extend(surplus)
+            del self.since[: len(surplus)]
+            self.whole = False
 
 
-def _untold(message: Message) -> list[Content]:
-    """Return the turns of a message that no transcript has; it has results among its tools."""
-    if message.answers:
+def context_of(message: Message) -> list[Told]:
+    """Return what of a message no transcript has; a result is among the transcript's tools."""
+    if message.answers or message.kind == "seed":
         return []
-    return [turn for turn in message.contents if not (message.note and turn.role == "user")]
+    turns = [turn for turn in message.contents if not (message.note and turn.role == "user")]
+    return [Told(turn, message.turn) for turn in turns]

@@ -65,6 +65,8 @@ class Link:
         self._more = anyio.Event()
         self._look = anyio.Event()
         self._heard_at = clock()
+        self._index = 0
+        """Of the last frame that was written; the setup's is 0 (wire 3.1)."""
         self._pongs: deque[tuple[int, int]] = deque()
         """Those that wait for the messages that came before them: how many, and the number of
         the ledger's up to which all was read."""
@@ -130,9 +132,10 @@ class Link:
         message = self._outbox.take(self._clock())
         if message is not None:
             # Whatever becomes of it now: it may have been sent.
-            self._ledger.wrote(message, self._clock())
+            self._index += 1
+            self._ledger.wrote(message, self._index)
             with anyio.fail_after(UNWRITTEN_S):
-                if message.must_arrive:
+                if message.traced:
                     await self._socket.send_asking(message.frame, _ASKS + b"%d" % self._ledger.last)
                 else:
                     await self._socket.send(message.frame, text=True)
@@ -152,7 +155,7 @@ class Link:
     def _acknowledge(self) -> None:
         """Note what was read, by the pongs behind the messages that were taken."""
         while self._pongs and self._pongs[0][0] <= self._socket.taken:
-            self._ledger.read(self._pongs.popleft()[1])
+            self._ledger.read(self._pongs.popleft()[1], self._clock())
             self.look()
 
     async def _watch(self) -> None:

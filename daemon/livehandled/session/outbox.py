@@ -1,7 +1,7 @@
 """What waits to be sent to the model, in order, whatever connection there is (decision Z7)."""
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 from livehandle_proto.errors import LiveHandleError
@@ -43,6 +43,8 @@ class Message(NamedTuple):
     """Of a tool response: each call in it, and its answer."""
     note: int = 0
     """The number of its words in the transcript, as the user's; 0: they are not there."""
+    turn: int = 0
+    """The number of the transcript's turn in which it was sent, or before which."""
     tried: bool = False
     """Whether the service has closed once when it may have been the cause."""
     at_rest: bool = False
@@ -52,6 +54,16 @@ class Message(NamedTuple):
     def must_arrive(self) -> bool:
         """Whether it has to arrive, on whatever connection."""
         return self.kind in {"text", "context", "tool"}
+
+    @property
+    def traced(self) -> bool:
+        """Whether it counts that the service has it."""
+        return self.must_arrive or self.kind in {"seed", "instruction"}
+
+    @property
+    def only_asks(self) -> bool:
+        """Whether it says nothing, and asks for a reply."""
+        return self.kind == "text" and not (self.note or self.contents or self.answers)
 
 
 class _Entry(NamedTuple):
@@ -125,15 +137,6 @@ class Outbox:
                 return entry.message
         return None
 
-    def take_out(self, told: Callable[[int], bool]) -> list[Message]:
-        """Remove and return the messages whose words have been told by their number."""
-        gone = [e for e in self._entries if e.message.note and told(e.message.note)]
-        if gone:
-            self._entries = deque(entry for entry in self._entries if entry not in gone)
-        for entry in gone:
-            self._account(entry, -1)
-        return [entry.message for entry in gone]
-
     def expire(self, now: float) -> None:
         """Drop media that is not worth sending any more, without waiting for its turn."""
         late = [entry for entry in self._entries if self._is_late(entry, now)]
@@ -167,10 +170,6 @@ class Outbox:
     def pending(self) -> list[Message]:
         """Return what must arrive, in order."""
         return [entry.message for entry in self._entries if entry.message.must_arrive]
-
-    def kinds(self) -> set[Kind]:
-        """Return the kinds of what waits."""
-        return {entry.message.kind for entry in self._entries}
 
     def clear(self) -> None:
         """Forget what waits: the session it was for has ended."""

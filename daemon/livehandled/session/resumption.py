@@ -4,6 +4,7 @@ Sans-I/O, but for the wall clock that handles grow old by.
 """
 
 from collections.abc import Callable, Sequence
+from itertools import starmap
 from typing import Literal, NamedTuple
 
 import msgspec
@@ -11,13 +12,13 @@ import msgspec
 from livehandle_proto.methods import ToolAnswer
 from livehandle_proto.values import FunctionCall
 from livehandled.gemini import frames
-from livehandled.gemini.content import Content, text_content
+from livehandled.gemini.content import text_content
 from livehandled.gemini.server import SessionResumptionUpdate
 from livehandled.session.connection import Plan
 from livehandled.session.handles import Handles, Kept
-from livehandled.session.history import Turn, history
-from livehandled.session.ledger import Ledger
-from livehandled.session.outbox import Message, Outbox
+from livehandled.session.history import Told, Turn, history
+from livehandled.session.ledger import Again, Ledger, context_of
+from livehandled.session.outbox import SUPERSEDED, Message, Outbox
 from livehandled.transcript import KEPT_TURNS, Transcript
 
 
@@ -44,12 +45,14 @@ class TakenUp(NamedTuple):
     """Turns of the transcript that the newest handle covers."""
     instruction: str | None = None
     handle: Kept | None = None
-    pending: Sequence[Message] = ()
-    """What must arrive and may not have."""
-    owed: Sequence[Message] = ()
-    """What the handle covers, and is still to be answered."""
-    told: Sequence[Content] = ()
-    """The context that was told, which no transcript has."""
+    unsent: Sequence[Message] = ()
+    """What must arrive and may not have, in order."""
+    owed: bool = False
+    """Whether the model owes a reply beside those that they ask for."""
+    told: Sequence[Told] = ()
+    """The context that the handle covers, which no transcript has."""
+    since: Sequence[Told] = ()
+    """The context that was told after it."""
     calls: Sequence[FunctionCall] = ()
     """Calls that clients may still answer."""
     lost_at_ms: int | None = None
@@ -57,7 +60,7 @@ class TakenUp(NamedTuple):
 
 
 class Resumption:
-    """The newest handle, what it covers, and what was sent since."""
+    """The newest handle whose extent is known, and what was said and sent since."""
 
     def __init__(
         self,
@@ -69,26 +72,16 @@ class Resumption:
         before: TakenUp,
     ) -> None:
         self.handles = Handles(before.handle)
-        self.ledger = Ledger()
-        self.ledger.restore(before.owed, before.told)
-        transcript.cover(before.covered_turns)
-        self._open_turn: int | None = None
-        """The last of those, where a handle came in the middle of it."""
-        self._open_tools = 0
-        """How many of its tools the handle covers."""
+        self.ledger = Ledger(before.told, before.since)
+        self.covered_turns = before.covered_turns
+        """How many turns of the transcript the handle covers."""
         self._covered_chars = 0
         """Of the user's words in the turn after those."""
-        self._progressed = True
-        """Whether the conversation has gone on since what the handle did not cover was told."""
+        self._owed = before.owed
         self._plan = plan
         self._transcript = transcript
         self._policy = policy
         self._now_ms = now_ms
-
-    @property
-    def covered_turns(self) -> int:
-        """How many turns of the transcript the newest handle covers."""
-        return self._transcript.covered_turns
 
     @property
     def wants_handle(self) -> bool:
@@ -108,63 +101,53 @@ class Resumption:
             uncovered = self._uncovered()
             if not isinstance(usable, str):
                 reason = usable.words
+            elif uncovered is None:
+                reason = "more was said since the handle came than is kept"
             elif uncovered and plan.traits.typed_turn == "realtime":
                 # It takes no turns but at its beginning (wire 4.5).
                 reason = "the handle does not cover what was said last, and the model takes no more"
             else:
                 return Way("handle", handle=usable, seed=uncovered)
-        seed = history(self.ledger.known, self._transcript.window(KEPT_TURNS))
+        known = [*self.ledger.told, *self.ledger.since]
+        seed = history(known, self._transcript.window(KEPT_TURNS))
         return Way("reseeded" if seed else "fresh", seed=seed, reason=reason)
 
-    def reply_began(self, now: float) -> None:
-        """Note the first output of a reply."""
-        self._progressed = True
-        self.ledger.reply_began(now)
+    def again(self, outbox: Outbox) -> Again:
+        """Return what becomes of what was sent and waits, should the connection be lost.
 
-    def turn_completed(self, now: float) -> None:
-        """Note the end of a turn."""
-        self._progressed = True
-        self.ledger.turn_completed(now)
-
-    def lost(self) -> None:
-        """Note that the connection is gone: the handle's validity counts from here."""
-        self.handles.touch(self._now_ms())
-
-    def messages(self, way: Way, outbox: Outbox) -> list[Message]:
-        """Return what goes first on a connection that has taken the session up, in order.
-
-        What waits in the outbox for the old connection, or has been told now, is taken out.
+        What stands in a turn of the transcript that is over is told from there.
         """
-        late = outbox.purge("tool")
-        resumed = way.restored == "handle"
+        waiting, anew = self._transcript.waiting, self._policy == "fresh"
+        messages, since, owed = self.ledger.again(waiting, anew=anew)
+        for message in outbox.pending():
+            told = message.note and message.note not in waiting and not anew
+            if not (told or message.only_asks):
+                messages.append(message)
+                continue
+            since += context_of(message)
+            owed |= message.kind == "text"
+        return Again(messages, [*self.ledger.since, *since], owed or self._owed)
 
-        def told(note: int) -> bool:
-            turn = self._transcript.turn_of(note)
-            if turn is None or way.restored == "fresh":  # nobody tells of it
-                return False
-            return not resumed or turn >= self.covered_turns
+    def lost(self, outbox: Outbox) -> None:
+        """Note that the connection is gone, and its open turn over: what it took is sent again."""
+        self.handles.touch(self._now_ms())  # its validity counts from here
+        messages, since, self._owed = self.again(outbox)
+        self.ledger.lost(since)
+        outbox.purge("text", "context", "tool", *SUPERSEDED)
+        outbox.put_first(*messages, now=0.0)
 
-        again, owed = self.ledger.take_back(resumed=resumed, told=told)
-        owed |= any(message.kind == "text" for message in outbox.take_out(told))
-        asks = "text" in outbox.kinds()
-        results = [message for message in again if message.kind == "tool"]
-        first = [
-            *(Message(frame, "seed") for frame in self._seeds(way)),
-            *(self.late(call, answer) for m in (*results, *late) for call, answer in m.answers),
-            *(message for message in again if message.kind != "tool"),
-        ]
-        if owed and not asks and not any(message.kind == "text" for message in first):
-            # Owed again, it is asked for again.
-            first.append(Message(frames.client_content((), turn_complete=True), "seed"))
-        self._progressed = way.restored != "handle" or not way.seed
-        for i, message in enumerate(first):
-            if message.kind == "text":
-                first[i] = message._replace(at_rest=True)  # nothing goes on there yet
-                break
+    def resumed(self, way: Way, outbox: Outbox) -> None:
+        """Put what goes first on a connection that has taken the session up into the outbox."""
+        results = [late for m in outbox.purge("tool") for late in starmap(self.late, m.answers)]
+        rest = outbox.purge("text", "context")
+        first = [*(Message(frame, "seed") for frame in self._seeds(way)), *results, *rest]
+        if self._owed and not any(message.kind == "text" for message in first):
+            first.append(Message(frames.ask(self._plan.traits), "text"))
+        self._owed = False
+        outbox.put_first(*first, now=0.0)
+        self.ledger.connected()
         if way.restored != "handle":
-            self.handles.failed()  # it restores a session that is over
-            self._transcript.cover()
-        return first
+            self.handles.begin_anew()
 
     def late(self, call: FunctionCall, answer: ToolAnswer) -> Message:
         """Return the result of a call as text; a silent one asks for no reply (wire 4.3)."""
@@ -178,9 +161,16 @@ class Resumption:
     def keep_handle(self, update: SessionResumptionUpdate, *, replied: bool) -> bool:
         """Take the service's update; return whether it brought a handle.
 
-        `replied` is whether the model has begun to answer in the open turn.
+        Nothing says what a handle covers, so one is kept only where nothing goes on that it may
+        or may not cover: `replied` is whether the model has begun to answer in the open turn.
+        Otherwise the one before it stays, and what was said since is told again.
         """
         plan = self._plan
+        if update.last_consumed_client_message_index is not None:
+            self.ledger.consumed(update.last_consumed_client_message_index)
+        if replied or self._transcript.waiting or not self.ledger.settled:
+            self.handles.pass_over(update.new_handle, update.resumable)
+            return bool(update.new_handle and update.resumable)
         if not self.handles.update(
             update.new_handle,
             update.resumable,
@@ -190,17 +180,10 @@ class Resumption:
             fingerprint=plan.credentials.fingerprint,
         ):
             return False
-        if not self._progressed:
-            return True  # it knows no more than the last
-        self._transcript.cover()
-        self.ledger.handle_came(self._transcript.open_notes if replied else ())
-        open_turn = self._transcript.current
-        # What comes of calls in a turn that goes on is not what the handle was cut with.
-        self._open_turn = self._transcript.number if replied else None
-        self._open_tools = len(open_turn.tool_calls) if open_turn is not None else 0
-        current = None if replied else open_turn
-        sure = current is not None and not any(m.note for m in self.ledger.pending())
-        self._covered_chars = len(current.user) if current is not None and sure else 0
+        self.ledger.covered()
+        self.covered_turns = self._transcript.number
+        current = self._transcript.current
+        self._covered_chars = len(current.user) if current is not None else 0
         return True
 
     def last_words(self) -> tuple[str, str]:
@@ -219,18 +202,16 @@ class Resumption:
         turns = [text_content(text, role) for role, text in way.seed]
         return [frames.client_content(turns, turn_complete=False)]
 
-    def _uncovered(self) -> list[Turn]:
-        """Return the turns that began after the newest handle was cut."""
+    def _uncovered(self) -> list[Turn] | None:
+        """Return the turns since the newest handle; None where not all are known any more."""
         turns = self._transcript.window(KEPT_TURNS)
         newer = [turn for turn in turns if turn.turn_number >= self.covered_turns]
-        cut = next((turn for turn in turns if turn.turn_number == self._open_turn), None)
-        later = cut.tool_calls[self._open_tools :] if cut is not None else []
+        if not self.ledger.whole or self._transcript.number - self.covered_turns > len(newer):
+            return None
         if newer and newer[0].turn_number == self.covered_turns:
             words = newer[0].user[self._covered_chars :]
             newer[0] = msgspec.structs.replace(newer[0], user=words)
-        if cut is not None and later and cut.turn_number < self.covered_turns:
-            newer = [msgspec.structs.replace(cut, user="", model="", tool_calls=later), *newer]
-        return history((), newer)
+        return history(self.ledger.since, newer)
 
 
 def late_result(call: FunctionCall, answer: ToolAnswer) -> str:

@@ -1,6 +1,7 @@
 """One conversation with the model, over as many connections as it takes."""
 
 import logging
+import math
 from collections.abc import Callable, Sequence
 from typing import Literal
 from uuid import uuid4
@@ -18,8 +19,9 @@ from livehandled.gemini.endpoints import public
 from livehandled.gemini.opening import blocks
 from livehandled.session.connection import Plan, refusal
 from livehandled.session.conversation import Conversation, call_key, time_left_ms
+from livehandled.session.ledger import Again
 from livehandled.session.link import Link
-from livehandled.session.outbox import SUPERSEDED, Message, Outbox
+from livehandled.session.outbox import Message, Outbox
 from livehandled.session.raw import raw_message
 from livehandled.session.repeats import Repeats
 from livehandled.session.resumption import Resumption, TakenUp, Way
@@ -30,6 +32,8 @@ from livehandled.transcript import Transcript
 _log = logging.getLogger(__name__)
 
 _STOP_GRACE_S = 0.8
+_HEARING_S = 2.0
+"""How long after a sound the service may still answer it, and not have told of it."""
 _REPEATS_S = 5.0
 """How long after a resume the service may say again what it said before."""
 
@@ -87,7 +91,7 @@ class Session:
         self._on_send = on_send
         self._look_at_time = look
         """To be called after `deadline` may have come nearer."""
-        self._left: list[Message] = []
+        self._left = Again([], [], owed=False)
         self._router = router
         self._transcript = transcript
         self._clock = clock
@@ -100,10 +104,11 @@ class Session:
         self._turn_ended_at: float | None = None
         self._handle_at: float | None = None
         self._holds = False
+        self._media_at = -math.inf
         self._error: LiveHandleError | None = None
         self._settled = anyio.Event()
         self._done = anyio.Event()
-        outbox.put_first(*before.pending, now=clock())
+        outbox.put_first(*before.unsent, now=clock())
 
     # For everybody.
 
@@ -122,6 +127,11 @@ class Session:
             raise LiveHandleError("session.ended", "The session has ended: call connect.")
         if messages[-1].kind == "text" and self._at_rest():
             messages = (*messages[:-1], messages[-1]._replace(at_rest=True))
+        if messages[0].kind == "media":
+            self._media_at = self._clock()
+        else:
+            number = self._transcript.number
+            messages = tuple(message._replace(turn=number) for message in messages)
         self.outbox.put(*messages, now=self._clock())
         if messages[0].must_arrive:
             self._on_send()
@@ -235,9 +245,9 @@ class Session:
         if repeats is not None and now >= repeats.until:
             self._router.route(self.conversation.release())
 
-    def pending(self) -> list[Message]:
-        """Return what must arrive and may not have, in order: worth keeping for a restart."""
-        return [*self.resumption.ledger.pending(), *self._left, *self.outbox.pending()]
+    def again(self) -> Again:
+        """Return what another connection, of this daemon's or of the next, has to be told."""
+        return self._left if self.ended is not None else self.resumption.again(self.outbox)
 
     def answerable(self) -> list[v.FunctionCall]:
         """Return the calls that clients may still answer, be it as text alone."""
@@ -246,7 +256,7 @@ class Session:
     @property
     def untold_tools(self) -> int:
         """How many of the transcript's latest tools have results that may not have arrived."""
-        return _answers_in(self.pending())
+        return _answers_in(self.again().messages)
 
     # For the supervisor.
 
@@ -336,18 +346,19 @@ class Session:
             return
         talk = self.conversation
         replies, turns = talk.replies, talk.turns
-        events = talk.receive(message, now)
-        content = message.server_content
-        if content is not None and content.interrupted and not talk.user_speaking:
-            self.resumption.ledger.interrupted()
+        ledger, content = self.resumption.ledger, message.server_content
+        interrupted = content is not None and bool(content.interrupted)
+        events = talk.receive(message, now, by_context=interrupted and ledger.cuts_off)
+        if interrupted and not talk.user_speaking:
+            ledger.interrupted(now)
         if talk.replies != replies:
-            self.resumption.reply_began(now)
+            ledger.reply_began(now)
         self._router.route(events)
         if talk.repeats is not None and talk.repeats.holding:
             self._look_at_time()
         if talk.turns != turns:
             self._turn_ended_at = now
-            self.resumption.turn_completed(now)
+            ledger.turn_completed(now)
         update = message.session_resumption_update
         if update is not None and self.resumption.keep_handle(update, replied=talk.replied):
             self._handle_at = now
@@ -377,14 +388,12 @@ class Session:
             self.last_close = close
         self._lost_at, self._dropped_before = now, self.outbox.dropped
         self._link = None
-        self.outbox.purge(*SUPERSEDED)
-        self.resumption.lost()
-        waiting = self.pending()
-        tools = self._transcript.take_back_tools(_answers_in(waiting))
+        tools = self._transcript.take_back_tools(self.untold_tools)
         # The user's words that are sent again are not to be told as a finished turn as well.
-        stays = self._transcript.waits
+        stays = bool(self._transcript.waiting)
         self._router.dropped(self.conversation.drop(turn_stays=stays))
         self._transcript.give_back_tools(tools)
+        self.resumption.lost(self.outbox)
         self._hold()
         self.state = "reconnecting"
 
@@ -405,10 +414,10 @@ class Session:
     def finish(self, ended: v.Ended, error: LiveHandleError | None = None) -> None:
         """End the session, and tell everybody who waits."""
         self._error = error if not self.established else None
+        self._left = self.again()
         self.ended = ended
         self.state = "failed" if ended.reason in {"failed", "closed"} else None
         self._link = None
-        self._left = self.outbox.pending()
         self.outbox.clear()
         if error is not None:
             self.tell(error)
@@ -425,9 +434,8 @@ class Session:
 
     def _resumed(self, way: Way, now: float) -> None:
         self.outbox.expire(now)
-        first = self.resumption.messages(way, self.outbox)
-        self._router.resumed()  # an activity that goes on begins anew behind these
-        self.outbox.put_first(*first, now=now)
+        self._router.resumed()  # an activity that goes on begins anew, behind what follows
+        self.resumption.resumed(way, self.outbox)
         if way.restored == "handle":
             user, model = self.resumption.last_words()
             self.conversation.repeats = Repeats(user, model, until=now + _REPEATS_S)
@@ -460,7 +468,9 @@ class Session:
     def _at_rest(self) -> bool:
         talk = self.conversation
         waits = talk.turn_open or talk.open_calls or self.resumption.ledger.unanswered
-        return not waits and not self.outbox.owing
+        # Where the service listens, it tells of speech only later.
+        heard = not talk.hears_itself and self._clock() - self._media_at < _HEARING_S
+        return not (waits or heard or self.outbox.owing)
 
     def _wake(self) -> None:
         if self._link is not None:

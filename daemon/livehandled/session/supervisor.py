@@ -38,7 +38,7 @@ class Supervisor:
         self._ceiling_s = ceiling_s
         self._clock = clock
         self._retries = retries or Retries()
-        self._asked = self._set_up = False
+        self._asked = self._set_up = self._relieved = False
         self._refusals = 0
 
     async def run(self) -> None:
@@ -65,7 +65,7 @@ class Supervisor:
             if lost is not None and session.first and not session.patient:
                 return lost
             action: Loss = "rotate" if lost is None else action_of(lost)
-            if action == "once" and session.suspect():
+            if self._relieved:
                 action = "retry"  # it goes on without what was to blame
             if action == "fresh" or self._refused_often(lost, way):
                 session.resumption.handles.failed()
@@ -89,7 +89,7 @@ class Supervisor:
     async def _connection(self, way: Way) -> LiveHandleError | None:
         """Hold one connection; return why it was lost, None where this side gave it up."""
         session, plan = self._session, self._session.plan
-        self._asked = self._set_up = False
+        self._asked = self._set_up = self._relieved = False
         try:
             async with open_connection(plan) as socket:
                 await checkpoint_if_cancelled()  # `stop` may have come first by a hair
@@ -124,6 +124,8 @@ class Supervisor:
                 await link.run()
                 lost = None if link.lost is None else session.discreet(link.lost)
                 if session.stop_reason is None:
+                    once = lost is not None and action_of(lost) == "once"
+                    self._relieved = once and session.suspect()
                     session.dropped(lost)
         except LiveHandleError as error:
             refused = session.discreet(error)

@@ -379,6 +379,18 @@ def test_n4_what_cut_a_turn_off_opens_the_next() -> None:
     assert not talk.turn_open
 
 
+@pytest.mark.parametrize("speaks", [False, True])
+def test_n4_what_context_cut_off_opens_no_other_turn_but_for_one_who_speaks(speaks: bool) -> None:
+    talk = active()
+    tell(talk, SPEECH)
+    if speaks:
+        talk.speech_started()
+    talk.receive(message(content(interrupted=True)), by_context=True)
+    talk.speech_ended()
+    tell(talk, TURN_COMPLETE)
+    assert talk.turn_open is speaks
+
+
 def test_n4_an_interruption_of_nothing_leaves_no_turn_open() -> None:
     talk = active()
     tell(talk, SPEECH, TURN_COMPLETE, content(interrupted=True))

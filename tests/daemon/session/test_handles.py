@@ -123,6 +123,27 @@ def test_a_failure_without_a_handle_changes_no_reason() -> None:
     assert used(handles) == Why("the service has given no handle yet")
 
 
+def test_a_handle_that_is_passed_over_leaves_the_one_before_and_is_shown_to_nobody() -> None:
+    handles = Handles()
+    handles.pass_over("h0", True)
+    assert handles.resumable
+    assert used(handles) == Why("no handle has come at rest, and what another covers is not known")
+    updated(handles, "h1", True)
+    handles.pass_over("h2", True)
+    handles.pass_over(None, None)
+    assert used(handles) == "h1"
+    assert not handles.resumable
+    assert handles.known == ["h0", "h2", "h1"]
+
+
+def test_the_handle_of_a_session_that_is_over_is_dropped() -> None:
+    handles = given_one()
+    handles.begin_anew()
+    why = "the service has given no handle since the session was begun anew"
+    assert used(handles) == Why(why)
+    assert not updated(handles, "h1", True)
+
+
 def test_a_handle_outlives_the_daemon() -> None:
     handles = given_one()
     handles.touch(AT + HOUR)

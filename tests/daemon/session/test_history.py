@@ -1,6 +1,7 @@
 """What a session that begins anew is told of the one before (wire 4.5)."""
 
 from collections.abc import Sequence
+from typing import Literal
 
 import pytest
 from hypothesis import given
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from livehandle_proto.transcripts import ToolUse, TranscriptTurn
 from livehandled.gemini.content import Content, FunctionCall, Part, text_content
 from livehandled.session import history as module
-from livehandled.session.history import Turn, history
+from livehandled.session.history import Told, Turn, history
 
 USE = ToolUse(name="f", args='{"n":1}', result='{"output":2}')
 
@@ -22,8 +23,12 @@ def turn(
     )
 
 
+def told(words: str, number: int = 0, *, role: Literal["user", "model"] = "model") -> Told:
+    return Told(text_content(words, role), number)
+
+
 @pytest.mark.parametrize(
-    ("told", "turns", "said"),
+    ("before", "turns", "said"),
     [
         ([], [], []),
         ([], [turn("Hi", "Hello.")], [("user", "Hi"), ("model", "Hello.")]),
@@ -43,7 +48,7 @@ def turn(
         ),
         ([], [turn(tools=[USE])], [("model", '[f({"n":1}) returned {"output":2}]')]),
         (
-            [text_content("Ann calls.", "model"), text_content("I see.", "user")],
+            [told("Ann calls."), told("I see.", role="user")],
             [turn("Hi", "Hello.")],
             [
                 ("model", "Ann calls."),
@@ -52,22 +57,40 @@ def turn(
                 ("model", "Hello."),
             ],
         ),
-        ([Content(parts=[Part(text="a"), Part(text="b")], role="model")], [], [("model", "ab")]),
+        (
+            [Told(Content(parts=[Part(text="a"), Part(text="b")], role="model"), 0)],
+            [],
+            [("model", "ab")],
+        ),
+        # Context stands before the turn that it was given in, as it was.
+        (
+            [told("a"), told("b", 1), told("c", 1), told("d", 9)],
+            [turn("Hi", "Hello."), turn("More", number=1)],
+            [
+                ("model", "a"),
+                ("user", "Hi"),
+                ("model", "Hello."),
+                ("model", "b"),
+                ("model", "c"),
+                ("user", "More"),
+                ("model", "d"),
+            ],
+        ),
         # What is no text cannot be told in words.
-        ([Content(parts=[Part(function_call=FunctionCall(name="f"))], role="model")], [], []),
+        ([Told(Content(parts=[Part(function_call=FunctionCall(name="f"))]), 0)], [], []),
     ],
 )
-def test_what_was_told_goes_first_and_then_turn_by_turn(
-    told: list[Content], turns: list[TranscriptTurn], said: list[Turn]
+def test_turn_by_turn_is_told_each_behind_its_context(
+    before: list[Told], turns: list[TranscriptTurn], said: list[Turn]
 ) -> None:
-    assert history(told, turns) == said
+    assert history(before, turns) == said
 
 
 def test_of_too_much_the_newest_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_MAX_CHARS", 10)
     turns = [turn("aaaa", "bbbb"), turn("cccc", "dddd", 1)]
     assert history([], turns) == [("user", "cccc"), ("model", "dddd")]
-    assert history([text_content("x", "model")], turns[1:]) == [
+    assert history([told("x")], turns[1:]) == [
         ("model", "x"),
         ("user", "cccc"),
         ("model", "dddd"),

@@ -1,37 +1,52 @@
-"""What may have to be sent again, until a resumption handle covers it (decision Z7)."""
+"""What was sent since the newest resumption handle, and what of it is sent again (decision Z7).
 
-from collections import Counter, deque
-from collections.abc import Callable, Iterable
-from typing import NamedTuple
+How it keeps a conversation whole is tested in `test_resumption`.
+"""
+
+from collections.abc import Callable, Collection, Iterable
 
 import pytest
-from hypothesis import settings
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 
 from livehandle_proto.methods import ToolAnswer
 from livehandle_proto.values import FunctionCall
-from livehandled.gemini.content import text_content
+from livehandled.gemini.content import text_content, text_of
 from livehandled.session import ledger as module
-from livehandled.session.ledger import Ledger
+from livehandled.session.history import Told
+from livehandled.session.ledger import Again, Ledger
 from livehandled.session.outbox import Message
 
 CALL = FunctionCall(id="c", name="f", args={})
+LATER = 0.5
+"""Seconds after a message was read, in which every model has taken it up."""
 
 
 def message(name: str) -> Message:
-    """Return a message by the first letter: text, user's or model's context, answer, media."""
+    """Return a message by the first letter: text, user's or model's context, answer, media ...
+
+    `t1` and `u1` stand in the transcript by the number 1.
+    """
     frame = name.encode()
     match name[0]:
         case "t":
-            return Message(frame, "text", note=1)
+            return Message(frame, "text", [text_content(name, "user")], note=int(name[1:]))
+        case "T":
+            return Message(frame, "text", [text_content(name, "user")], note=1, at_rest=True)
         case "u":
-            return Message(frame, "context", [text_content(name, "user")], note=1)
+            return Message(frame, "context", [text_content(name, "user")], note=int(name[1:]))
+        case "b":
+            turns = [text_content(f"{name}c", "model"), text_content(name, "user")]
+            return Message(frame, "text", turns, note=1)
         case "c":
-            return Message(frame, "context", [text_content(name, "model")])
-        case "r":
+            return Message(frame, "context", [text_content(name, "model")], turn=7)
+        case "r" | "l":
             answer = ToolAnswer(id="c", name="f", response=name)
-            return Message(frame, "tool", answers=[(CALL, answer)])
+            return Message(frame, "tool" if name[0] == "r" else "text", answers=[(CALL, answer)])
+        case "a":
+            return Message(frame, "text")
+        case "s":
+            return Message(frame, "seed")
+        case "i":
+            return Message(frame, "instruction")
         case _:
             return Message(frame, "media")
 
@@ -40,158 +55,142 @@ def names(messages: Iterable[Message]) -> list[str]:
     return [one.frame.decode() for one in messages]
 
 
-def told(ledger: Ledger) -> list[str]:
-    return [part.text or "" for turn in ledger.told for part in turn.parts]
+def words(told: Iterable[Told]) -> list[str]:
+    return [f"{text_of(one.content)}@{one.turn}" for one in told]
 
 
 STEPS: dict[str, Callable[[Ledger], None]] = {
-    "read": lambda ledger: ledger.read(ledger.last),
-    "reply": lambda ledger: ledger.reply_began(0.0),
-    "turn": lambda ledger: ledger.turn_completed(0.0),
-    "handle": Ledger.handle_came,
+    "read": lambda ledger: ledger.read(ledger.last, 0.0),
+    "reply soon": lambda ledger: ledger.reply_began(0.49),
+    "reply": lambda ledger: ledger.reply_began(LATER),
+    "turn soon": lambda ledger: ledger.turn_completed(0.09),
+    "turn": lambda ledger: ledger.turn_completed(0.1),
+    "interrupted": lambda ledger: ledger.interrupted(0.0),
+    "connected": Ledger.connected,
+    "handle": Ledger.covered,
 }
 
 
 def after(*steps: str) -> Ledger:
     """Return a ledger after these steps: of `STEPS`, or a message that is written."""
     ledger = Ledger()
-    for step in steps:
+    for index, step in enumerate(steps, 1):
         if step in STEPS:
             STEPS[step](ledger)
         else:
-            ledger.wrote(message(step), 0.0)
+            ledger.wrote(message(step), index)
     return ledger
 
 
-def test_what_may_have_closed_the_connection_twice_is_taken_out() -> None:
-    ledger = after("t1", "read", "reply", "t2", "m")
-    assert ledger.suspect() == []
-    [again] = ledger.take_back(resumed=True)[0]
-    ledger.wrote(again, 1.0)
-    assert names(ledger.suspect()) == ["t2"]
-    assert ledger.take_back(resumed=True) == ([], False)
-
-
-def test_a_reply_that_is_cut_off_without_speech_was_cut_off_by_the_oldest_text() -> None:
-    ledger = after("t1", "t2")
-    ledger.interrupted()
-    ledger.reply_began(0.0)
-    assert names(ledger.take_back(resumed=False)[0]) == ["t2"]
-
-
-def test_where_no_handle_ever_comes_the_ledger_stays_small() -> None:
-    ledger = Ledger()
-    for number in range(1000):
-        ledger.wrote(message(f"c{number}"), 0.0)
-        ledger.read(ledger.last)
-        ledger.reply_began(0.0)
-    assert len(ledger.pending()) == 256
-    assert len(ledger.told) == 256
-
-
-@pytest.mark.parametrize(("seconds", "again"), [(0.4, ["t"]), (0.5, [])])
-def test_where_the_pong_is_late_the_time_that_has_gone_by_tells_that_a_text_was_read(
-    seconds: float, again: list[str]
+@pytest.mark.parametrize(
+    ("steps", "settled"),
+    [
+        ([], True),
+        (["m"], True),
+        (["t1"], False),
+        (["t1", "read"], False),
+        (["t1", "read", "reply soon"], False),
+        (["t1", "read", "reply soon", "turn soon"], False),
+        (["t1", "read", "reply soon", "turn"], True),
+        (["t1", "read", "reply"], True),
+        (["t1", "turn", "read"], False),
+        (["c", "read", "turn soon"], False),
+        (["c", "read", "turn"], True),
+        (["r", "read", "turn"], True),
+        (["s", "read", "turn"], True),
+        (["s"], False),
+        (["t1", "read", "reply", "t2"], False),
+        # A text that nothing else can have asked for the reply with, and all that went before it.
+        (["T", "reply soon"], True),
+        (["c", "T", "reply soon"], True),
+        (["T", "c", "reply soon"], False),
+        (["connected", "s", "t1", "reply soon"], True),
+        (["connected", "t1", "t2", "reply soon"], False),
+        (["connected", "reply soon", "t1", "reply soon"], False),
+        # A reply that is cut off without speech was cut off by the oldest text.
+        (["t1", "interrupted", "reply"], True),
+        (["t1", "t2", "interrupted", "reply"], False),
+        (["interrupted"], True),
+    ],
+)
+def test_a_message_is_taken_up_where_what_follows_can_only_have_come_after_it(
+    steps: list[str], settled: bool
 ) -> None:
-    ledger = after("t")
-    ledger.reply_began(seconds)
-    assert [message.frame.decode() for message in ledger.take_back(resumed=False)[0]] == again
+    assert after(*steps).settled is settled
+
+
+def test_where_the_service_tells_how_far_it_has_come_no_time_counts() -> None:
+    ledger = after("t1", "m", "t2")
+    ledger.consumed(2)
+    assert names(ledger.again([], anew=True).messages) == ["t2"]
+    ledger.consumed(3)
+    assert ledger.settled
 
 
 @pytest.mark.parametrize(
-    ("steps", "again", "owed"),
+    ("steps", "waiting", "again", "since", "owed"),
     [
-        # Nobody knows whether it has arrived.
-        (["t"], ["t"], False),
-        (["t", "read"], ["t"], False),
-        # A handle covers what was read before the progress that it was cut at, and no more.
-        (["t", "handle"], ["t"], False),
-        (["t", "read", "handle"], ["t"], False),
-        (["t", "turn", "handle"], ["t"], False),
-        (["t", "turn", "read", "handle"], ["t"], False),
-        (["c", "read", "turn"], ["c"], False),
-        (["c", "read", "turn", "handle"], [], False),
-        (["u", "read", "turn", "handle"], [], False),
-        (["r", "read", "turn", "handle"], [], False),
-        # Covered, but a reply is still to come.
-        (["t", "read", "turn", "handle"], [], True),
-        (["t1", "read", "turn", "handle", "t2"], ["t2"], True),
-        (["t", "read", "turn", "handle", "reply"], [], False),
-        # What has been answered is in the transcript; context of the model's is not.
-        (["t", "read", "reply"], [], False),
-        (["u", "read", "reply"], [], False),
-        (["r", "read", "reply"], [], False),
-        (["c", "read", "reply"], ["c"], False),
-        (["c", "read", "reply", "handle"], [], False),
-        # A reply that began before the text was read does not answer it.
-        (["t", "reply", "read"], ["t"], False),
-        (["t1", "read", "t2", "reply"], ["t2"], False),
-        (["t1", "read", "t2", "reply", "handle", "read", "turn"], ["t2"], False),
-        # In order.
-        (["c", "t", "r", "u"], ["c", "t", "r", "u"], False),
-        # Media is worth nothing once it is late.
-        (["m"], [], False),
+        # Its turn is still to come.
+        (["t1"], [1], ["t1"], [], False),
+        (["t1", "read"], [1], ["t1"], [], False),
+        (["t1", "read", "turn"], [1], ["t1"], [], False),
+        (["u1", "read"], [1], ["u1"], [], False),
+        (["b"], [1], ["b"], [], False),
+        # Its turn is over, and is told.
+        (["t1"], [], [], [], True),
+        (["t1", "read", "reply"], [], [], [], False),
+        (["u1"], [], [], [], False),
+        (["b"], [], [], ["bc@0"], True),
+        (["b", "read", "reply"], [], [], ["bc@0"], False),
+        # No transcript has it.
+        (["c"], [], ["c"], [], False),
+        (["c", "read", "turn"], [], [], ["c@7"], False),
+        # It is among the transcript's tools once it was taken up, and told again before.
+        (["r", "l"], [], ["r", "l"], [], False),
+        (["r", "l", "read", "turn"], [], [], [], False),
+        # It only asks.
+        (["a"], [], [], [], True),
+        (["a", "read", "reply"], [], [], [], False),
+        # A history is told anew, media is worth nothing once it is late.
+        (["s", "i", "m"], [], [], [], False),
+        (["c", "t1", "r", "t2"], [2], ["c", "r", "t2"], [], True),
+        (["c", "t1", "read", "reply", "handle"], [], [], [], False),
+        (["c1", "read", "turn", "handle", "c2"], [], ["c2"], [], False),
     ],
 )
-def test_what_the_newest_handle_does_not_cover_is_sent_again_in_order(
-    steps: list[str], again: list[str], owed: bool
+def test_what_is_not_told_by_the_history_is_sent_again_in_order(
+    steps: list[str], waiting: Collection[int], again: list[str], since: list[str], owed: bool
 ) -> None:
-    ledger = after(*steps)
-    assert names(ledger.pending()) == again
-    messages, owes = ledger.take_back(resumed=True)
+    messages, told, owes = after(*steps).again(waiting, anew=False)
+    assert (names(messages), words(told), owes) == (again, since, owed)
+
+
+@pytest.mark.parametrize(
+    ("steps", "waiting", "again", "owed"),
+    [
+        (["t1"], [], ["t1"], False),
+        (["t1", "c", "read", "turn"], [], [], False),
+        (["t1", "read", "turn"], [1], ["t1"], False),
+        (["c", "r", "t2"], [], ["c", "r", "t2"], False),
+        (["a"], [], [], True),
+        (["s"], [], [], False),
+    ],
+)
+def test_where_nothing_is_told_only_what_was_not_taken_up_is_sent_again(
+    steps: list[str], waiting: Collection[int], again: list[str], owed: bool
+) -> None:
+    messages, _, owes = after(*steps).again(waiting, anew=True)
     assert (names(messages), owes) == (again, owed)
 
 
-@pytest.mark.parametrize(
-    ("steps", "again", "before"),
-    [
-        (["t"], ["t"], []),
-        (["t", "read", "turn", "handle"], ["t"], []),
-        (["t", "read", "reply"], [], []),
-        (["c", "read", "turn"], ["c"], []),
-        (["c", "read", "reply"], [], ["c"]),
-        (["c", "read", "turn", "handle"], [], ["c"]),
-        (["u", "read", "turn", "handle"], ["u"], []),
-        (["u", "read", "reply"], [], []),
-        (["r", "read", "turn", "handle"], [], []),
-        (["c1", "c2", "read", "reply", "c3", "t"], ["c3", "t"], ["c1", "c2"]),
-        (["c1", "read", "turn", "handle", "c2", "read", "reply"], [], ["c1", "c2"]),
-    ],
-)
-def test_a_session_begun_anew_gets_what_was_not_answered_and_is_told_the_rest(
-    steps: list[str], again: list[str], before: list[str]
-) -> None:
-    ledger = after(*steps)
-    messages, owed = ledger.take_back(resumed=False)
-    assert (names(messages), owed) == (again, False)
-    assert told(ledger) == before
-
-
-def test_what_was_taken_back_is_the_outboxs_again() -> None:
-    ledger = after("t", "c", "read", "turn", "t2")
-    ledger.take_back(resumed=True)
-    assert ledger.pending() == []
-    assert not ledger.unread
-    assert not ledger.unanswered
-    assert ledger.take_back(resumed=True) == ([], False)
-
-
-def test_a_reply_is_owed_at_every_resume_until_it_begins() -> None:
-    ledger = after("t", "read", "turn", "handle")
-    for _ in range(2):
-        assert ledger.take_back(resumed=True) == ([], True)
-    seen = [ledger.unanswered]
-    ledger.reply_began(0.0)
-    seen.append(ledger.unanswered)
-    assert seen == [True, False]
-    assert ledger.take_back(resumed=True) == ([], False)
-
-
-def test_a_covered_text_without_an_answer_is_not_lost_with_its_handle() -> None:
-    ledger = after("t", "read", "turn", "handle")
-    ledger.take_back(resumed=True)
-    messages, _ = ledger.take_back(resumed=False)
-    assert names(messages) == ["t"]
+def test_after_the_connection_only_what_is_to_be_told_is_remembered() -> None:
+    ledger = after("t1", "c", "read", "turn", "c2")
+    ledger.lost(ledger.again([], anew=False).since)
+    assert ledger.again([], anew=False) == Again([], [], owed=False)
+    assert (ledger.settled, ledger.unread, ledger.unanswered) == (True, False, False)
+    assert words(ledger.since) == ["c@7"]
+    ledger.covered()
+    assert (words(ledger.told), words(ledger.since)) == (["c@7"], [])
 
 
 @pytest.mark.parametrize(
@@ -199,13 +198,13 @@ def test_a_covered_text_without_an_answer_is_not_lost_with_its_handle() -> None:
     [
         ([], False, False),
         (["m"], False, False),
-        (["t"], True, True),
-        (["t", "read"], False, True),
-        (["t", "read", "t"], True, True),
-        (["t", "read", "reply"], False, False),
-        (["t", "read", "turn", "handle"], False, True),
-        (["c", "u", "r"], True, False),
-        (["c", "u", "r", "read"], False, False),
+        (["t1"], True, True),
+        (["t1", "read"], False, True),
+        (["t1", "read", "t2"], True, True),
+        (["t1", "read", "reply"], False, False),
+        (["T", "reply soon"], False, False),
+        (["c", "u1", "r"], True, False),
+        (["c", "u1", "r", "read"], False, False),
     ],
 )
 def test_what_is_on_its_way_and_what_waits_for_a_reply_is_known(
@@ -215,248 +214,80 @@ def test_what_is_on_its_way_and_what_waits_for_a_reply_is_known(
     assert (ledger.unread, ledger.unanswered) == (unread, unanswered)
 
 
+@pytest.mark.parametrize(
+    ("steps", "cuts_off"),
+    [
+        ([], False),
+        (["c"], True),
+        (["s", "c"], True),
+        (["i"], True),
+        (["s"], True),
+        (["c", "t1"], False),
+        (["c", "read", "turn"], False),
+    ],
+)
+def test_context_alone_may_have_cut_a_reply_off(steps: list[str], cuts_off: bool) -> None:
+    assert after(*steps).cuts_off is cuts_off
+
+
 def test_messages_are_numbered_and_read_up_to_a_number() -> None:
     ledger = after("t1", "m", "t2", "t3")
     assert ledger.last == 3
-    ledger.read(2)
-    ledger.reply_began(0.0)
-    assert names(ledger.pending()) == ["t3"]
-    ledger.read(1)  # a pong that came late takes nothing back
+    ledger.read(2, 0.0)
+    ledger.read(1, 9.0)  # a pong that came late takes nothing back
+    ledger.reply_began(LATER)
+    assert names(ledger.again([], anew=True).messages) == ["t3"]
     assert ledger.unread
 
 
-def test_what_is_remembered_of_context_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_may_have_closed_the_connection_twice_is_taken_out() -> None:
+    ledger = after("t1", "read", "reply", "t2", "m")
+    assert ledger.suspect() == []
+    [again] = ledger.again([2], anew=False).messages
+    ledger.lost([])
+    ledger.wrote(again, 1)
+    assert names(ledger.suspect()) == ["t2"]
+    assert ledger.again([2], anew=False).messages == []
+
+
+def test_what_a_handle_covers_of_context_is_remembered_and_bounded() -> None:
     ledger = Ledger()
     for number in range(module._MAX_TOLD + 10):
-        ledger.wrote(message(f"c{number}"), 0.0)
-    for step in ("read", "turn", "handle"):
-        STEPS[step](ledger)
-    assert told(ledger)[0] == "c10"
-    assert len(ledger.told) == module._MAX_TOLD
-    assert ledger.pending() == []
+        ledger.wrote(message(f"c{number}"), number)
+    ledger.wrote(message("t1"), 999)
+    ledger.wrote(message("r"), 999)
+    ledger.covered()
+    assert words(ledger.told)[0] == "c10@7"
+    assert words(ledger.told)[-1] == "c265@7"
+    assert ledger.whole
 
 
-# Against a service.
+def test_where_no_handle_ever_comes_the_ledger_stays_small_and_says_that_it_is_not_whole() -> None:
+    ledger = Ledger()
+    for number in range(1000):
+        ledger.wrote(message(f"c{number}"), number)
+        ledger.read(ledger.last, float(number))
+        ledger.reply_began(number + LATER)
+    assert len(ledger.again([], anew=False).since) == 256
+    assert len(ledger.told) == 256
+    assert not ledger.whole
+    ledger.covered()
+    assert ledger.whole
 
 
-class Past(NamedTuple):
-    """What a handle restores: the history, and what of it no reply has taken up."""
-
-    history: tuple[str, ...]
-    unanswered: frozenset[str]
-
-
-class ServiceModel(RuleBasedStateMachine):
-    """A client with a ledger, a service, and a connection that may be lost at any moment.
-
-    The service takes messages in their order, answers the ping behind each, and may be as slow
-    as it likes. It replies to what asks for a reply. A handle is cut where a turn completes, or
-    as well where a reply begins, and sent then or later, but before the next progress.
-
-    The client does with the ledger what the session does: see `Session.take` and `_resumed`.
-    """
-
-    at_replies = False
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.count = 0
-        self.sent: list[str] = []
-        # The client.
-        self.ledger = Ledger()
-        self.handle: Past | None = None
-        self.turn = 0
-        self.replied = False
-        self.covered_turns = 0
-        self.transcript: list[tuple[int, str]] = []
-        self.ready = True
-        # The wire.
-        self.up: deque[tuple[str, int]] = deque()
-        self.down: deque[tuple[str, object]] = deque()
-        # The service.
-        self.history: list[str] = []
-        self.unanswered: set[str] = set()
-        self.asked = False
-        self.speaking = False
-        self.cut: Past | None = None
-
-    # The client.
-
-    @rule(kind=st.sampled_from("tucrs"))
-    def send(self, kind: str) -> None:
-        """Send a message, or speech, which is in no history here."""
-        if kind == "s":
-            self.up.append(("s", 0))
-            return
-        self.count += 1
-        name = f"{kind}{self.count}"
-        self.sent.append(name)
-        self.write(message(name))
-
-    def write(self, one: Message) -> None:
-        self.ledger.wrote(one, 0.0)
-        self.up.append((one.frame.decode(), self.ledger.last))
-
-    def kept(self) -> list[str]:
-        return names(sent.message for sent in self.ledger._sent)
-
-    @precondition(lambda self: self.down)
-    @rule()
-    def hear(self) -> None:
-        what, value = self.down.popleft()
-        before, sent = self.kept(), list(self.ledger._sent)
-        match what:
-            case "pong":
-                assert isinstance(value, int)
-                self.ledger.read(value)
-            case "reply":
-                self.ledger.reply_began(0.0)
-                self.replied = True
-            case "turn":
-                self.ledger.turn_completed(0.0)
-                self.turn += 1
-                self.replied = False
-            case _:
-                assert isinstance(value, Past)
-                self.handle = value
-                self.ledger.handle_came()
-                self.covered_turns = self.turn + self.replied
-        # What the ledger has let go is in the transcript, but for the model's context. A handle
-        # may know of it already.
-        covered = {one.message.frame.decode() for one in sent if one.covered}
-        gone = [name for name in before if name not in self.kept() and name[0] != "c"]
-        known = what != "reply"
-        self.transcript += [(-1 if known or n in covered else self.turn, n) for n in gone]
-
-    @precondition(lambda self: self.down)
-    @rule()
-    def hear_all(self) -> None:
-        while self.down:
-            self.hear()
-
-    # The service.
-
-    @precondition(lambda self: self.up)
-    @rule()
-    def take_all(self) -> None:
-        while self.up:
-            self.take()
-
-    @precondition(lambda self: self.up)
-    @rule()
-    def take(self) -> None:
-        name, number = self.up.popleft()
-        if name not in {"s", "p"}:
-            self.history.append(name)
-        if name[0] in "tr":
-            self.unanswered.add(name)
-        self.asked |= name[0] in "tsrp"
-        if number:
-            self.down.append(("pong", number))
-
-    def past(self) -> Past:
-        return Past(tuple(self.history), frozenset(self.unanswered))
-
-    @precondition(lambda self: self.asked and not self.speaking)
-    @rule()
-    def begin_reply(self) -> None:
-        self.asked, self.speaking = False, True
-        self.unanswered.clear()
-        self.cut = None
-        self.down.append(("reply", None))
-        if self.at_replies:
-            self.down.append(("handle", self.past()))
-
-    @precondition(lambda self: self.speaking)
-    @rule()
-    def complete_turn(self) -> None:
-        self.speaking = False
-        self.down.append(("turn", None))
-        self.cut = self.past()
-
-    @precondition(lambda self: self.cut is not None)
-    @rule()
-    def give_handle(self) -> None:
-        self.down.append(("handle", self.cut))
-        self.cut = None
-
-    # The connection.
-
-    @rule(refused=st.booleans())
-    def lose(self, refused: bool) -> None:
-        """Lose everything that is under way, and go on by the handle or anew."""
-        self.up.clear()
-        self.down.clear()
-        self.asked = self.speaking = False
-        self.cut = None
-        self.turn += self.replied
-        self.replied = False
-        if self.handle is None or refused:
-            self.begin_anew()
-        else:
-            self.resume(self.handle)
-
-    def resume(self, handle: Past) -> None:
-        self.history, self.unanswered = list(handle.history), set(handle.unanswered)
-        again, owed = self.ledger.take_back(resumed=True)
-        for turn, name in self.transcript:
-            if turn >= self.covered_turns:
-                self.up.append((f"={name}", 0))
-        self.send_again(again)
-        if owed:
-            self.up.append(("p", 0))
-
-    def begin_anew(self) -> None:
-        self.handle = None
-        self.history, self.unanswered = [], set()
-        known = [part.text or "" for turn in self.ledger.known for part in turn.parts]
-        again, _ = self.ledger.take_back(resumed=False)
-        assert told(self.ledger) == known
-        for name in [*known, *(name for _, name in self.transcript)]:
-            self.up.append((f"={name}", 0))
-        self.covered_turns = self.turn
-        self.send_again(again)
-
-    def send_again(self, again: list[Message]) -> None:
-        for one in again:
-            # What came of a call is told as text now.
-            self.write(one._replace(kind="text") if one.kind == "tool" else one)
-
-    # What holds.
-
-    def teardown(self) -> None:
-        """Let everything happen that is under way, and compare."""
-        self.up.append(("s", 0))  # a last turn, by which everything is answered and covered
-        while True:
-            if self.up:
-                self.take()
-            elif self.asked and not self.speaking:
-                self.begin_reply()
-            elif self.speaking:
-                self.complete_turn()
-            elif self.cut is not None:
-                self.give_handle()
-            elif self.down:
-                self.hear()
-            else:
-                break
-        stands = [name.removeprefix("=") for name in self.history]
-        assert Counter(stands) == Counter(self.sent)
-        for kinds in ("tu", "c"):
-            ours = [name for name in self.sent if name[0] in kinds]
-            assert [name for name in stands if name[0] in kinds] == ours
-        assert not self.unanswered
-        assert not self.ledger.unanswered
-        assert not self.ledger.unread
-        assert self.ledger.pending() == []
+def test_what_was_told_over_many_connections_is_bounded_too() -> None:
+    ledger = Ledger()
+    for number in range(300):
+        ledger.wrote(message(f"c{number}"), number)
+        ledger.read(ledger.last, 0.0)
+        ledger.turn_completed(LATER)
+        ledger.lost([*ledger.since, *ledger.again([], anew=False).since])
+    assert (len(ledger.since), len(ledger.told)) == (256, 44)
+    assert not ledger.whole
 
 
-class HandlesAtRepliesToo(ServiceModel):
-    at_replies = True
-
-
-FEWER = settings(max_examples=50, stateful_step_count=30)
-TestServiceModel = ServiceModel.TestCase
-TestServiceModel.settings = FEWER
-TestHandlesAtRepliesToo = HandlesAtRepliesToo.TestCase
-TestHandlesAtRepliesToo.settings = FEWER
+def test_what_was_not_taken_up_is_never_forgotten() -> None:
+    ledger = Ledger()
+    for number in range(1000):
+        ledger.wrote(message(f"c{number}"), number)
+    assert len(ledger.again([], anew=False).messages) == 1000

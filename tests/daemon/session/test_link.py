@@ -11,6 +11,7 @@ from livehandle_proto.errors import LiveHandleError
 from livehandled.gemini.auth import Key
 from livehandled.gemini.closing import action_of
 from livehandled.gemini.codec import Decoded
+from livehandled.gemini.content import text_content
 from livehandled.session import link as module
 from livehandled.session.connection import Plan, open_connection, set_up
 from livehandled.session.ledger import Ledger
@@ -75,7 +76,8 @@ class Rig:
     def put(self, *frames: str) -> None:
         """Send text."""
         for frame in frames:
-            self.outbox.put(Message(frame.encode(), "text"), now=time.monotonic())
+            turn = [text_content(frame, "user")]
+            self.outbox.put(Message(frame.encode(), "text", turn), now=time.monotonic())
         self.link.wake()
 
     async def until(self, fulfilled: Callable[[], bool]) -> None:
@@ -214,7 +216,7 @@ async def test_a_write_that_fails_ends_it_as_a_read_that_fails_does() -> None:
         service.calls[0].websocket.transport.abort()
         await rig.over.wait()
         assert (lost(rig).name, action_of(lost(rig))) == ("upstream.unreachable", "retry")
-        assert [one.kind for one in rig.ledger.pending()] == ["text"]
+        assert len(rig.ledger.again([], anew=True).messages) == 1
 
 
 async def test_a_service_that_does_not_read_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -288,42 +288,60 @@ def test_what_a_handle_covers_is_not_sent_again() -> None:
     assert resumed(parts).restored == "handle"
 
 
-def test_a_reply_that_is_owed_is_asked_for_and_the_text_not_sent_again() -> None:
-    parts = Parts()
-    parts.hear(text("Hi"))
+def two_texts_in_a_turn_that_is_over(model: str = "gemini-3.8-live") -> Parts:
+    """Return a session in which the second came before the reply to the first began."""
+    parts = Parts(model=model)
+    parts.hear(handle())
     parts.writer.send_text("one")
     parts.write()
-    parts.hear(TURN_COMPLETE, handle())  # of the reply before
-    parts.forget()
-    assert again(parts) == ["prompt"]
-    assert turns(parts) == []  # it stays open
-    assert again(parts) == ["prompt"]  # as long as nothing has come of it
-    parts.hear(text("Yes?"))
-    assert again(parts) == ["context Yes?"]  # the handle knows what it answers
+    parts.writer.send_text("two")
+    parts.hear(INTERRUPTED, TURN_COMPLETE)
+    return parts
+
+
+def test_a_reply_that_is_owed_is_asked_for_and_the_text_told_and_not_sent_again() -> None:
+    parts = two_texts_in_a_turn_that_is_over()
+    for _ in range(2):  # as long as nothing has come of it
+        assert again(parts) == ["context one\ntwo", "prompt"]
+    parts.hear(text("Yes?"), TURN_COMPLETE)
+    assert again(parts) == ["context one\ntwo|Yes?"]
 
 
 def test_a_reply_that_is_owed_is_not_asked_for_beside_a_text_that_asks_for_one() -> None:
-    parts = Parts()
-    parts.hear(text("Hi"))
-    parts.writer.send_text("one")
-    parts.write()
-    parts.hear(TURN_COMPLETE, handle())
+    parts = two_texts_in_a_turn_that_is_over()
     parts.lose(BROKEN)
-    parts.writer.send_text("two")
+    parts.writer.send_text("three")
     parts.resume()
-    assert parts.write() == ["text two"]
+    assert parts.write() == ["context one\ntwo", "text three"]
 
 
-def test_a_text_whose_handle_is_refused_before_its_answer_came_is_sent_again() -> None:
-    parts = Parts()
-    parts.hear(text("Hi"))
+def test_a_reply_is_asked_for_behind_the_context_that_was_given_before() -> None:
+    parts = two_texts_in_a_turn_that_is_over()
+    parts.queue("Ann calls.")
+    parts.context.flush(parts.session.put)
+    assert again(parts) == ["context one\ntwo", "context Ann calls.", "prompt"]
+
+
+def test_a_model_that_takes_no_turns_later_is_asked_in_its_own_way() -> None:
+    parts = two_texts_in_a_turn_that_is_over(LEGACY)
+    parts.lose(BROKEN)
+    parts.resume()
+    _history, asks = [m.frame for m in iter(lambda: parts.outbox.take(parts.now), None)]
+    assert json.loads(asks) == {"realtimeInput": {"text": " "}}
+
+
+def test_what_the_policy_fresh_forgets_is_not_owed_but_what_was_not_heard_is_sent() -> None:
+    parts = Parts(policy="fresh")
     parts.writer.send_text("one")
     parts.write()
-    parts.hear(TURN_COMPLETE, handle())
-    again(parts)
-    parts.session.resumption.handles.failed()
-    assert again(parts)[-1] == "text one"
-    assert resumed(parts).restored == "reseeded"
+    parts.hear(text("Hi"), TURN_COMPLETE)
+    parts.writer.send_text("two")
+    parts.outbox.take(parts.now)
+    assert again(parts) == []
+    parts = Parts(policy="fresh")
+    parts.writer.send_text("one")
+    parts.write()
+    assert again(parts) == ["text one"]
 
 
 def test_turns_after_the_newest_handle_are_told_as_history() -> None:
@@ -339,12 +357,75 @@ def test_turns_after_the_newest_handle_are_told_as_history() -> None:
     assert again(parts) == ["context two|TWO|three|THREE"]
 
 
-def test_a_handle_that_comes_during_a_reply_covers_its_prompt() -> None:
+@pytest.mark.parametrize(
+    ("before", "after", "covers"),
+    [
+        ([], [], True),
+        (["text"], [], False),  # it waits for its reply
+        (["text", "reply"], ["end"], False),  # it came in the middle
+        (["text", "reply", "end"], [], True),
+        (["text", "reply", "text", "end"], [], False),  # the second may have come too late
+        (["text", "reply", "end", "context"], [], False),
+        (["reply", "context", "end"], [], True),
+        (["call"], ["end"], False),
+        (["call", "answer", "end"], [], True),
+    ],
+)
+def test_a_handle_is_kept_where_nobody_can_doubt_what_it_covers(
+    before: Sequence[str], after: Sequence[str], covers: bool
+) -> None:
     parts = Parts()
-    parts.writer.send_text("one")
+    parts.hear(handle("old"))
+
+    def play(step: str) -> None:
+        match step:
+            case "text":
+                parts.writer.send_text("one")
+            case "context":
+                parts.queue("context")
+                parts.context.flush(parts.session.put)
+            case "answer":
+                parts.writer.send_tool_response([answer()])
+            case "call":
+                parts.hear(calls("c1"))
+            case _:
+                parts.hear({"reply": text("Hi"), "end": TURN_COMPLETE}[step])
+        parts.write()
+
+    for step in before:
+        play(step)
+    parts.hear(handle("new"))
+    for step in after:
+        play(step)
+    kept = parts.session.resumption.handles.kept
+    assert kept is not None
+    assert kept.handle == ("new" if covers else "old")
+    assert set(parts.session.resumption.handles.known) == {"new", "old"} - (
+        {"old"} if covers else set()
+    )
+
+
+def test_where_the_service_tells_how_far_it_has_come_its_handle_is_kept() -> None:
+    parts = Parts()
+    parts.queue("context")
+    parts.context.flush(parts.session.put)
     parts.write()
-    parts.hear(text("Hi"), handle())
-    assert again(parts) == []
+    update = handle("new")["sessionResumptionUpdate"]
+    assert isinstance(update, dict)
+    for index, kept in (("0", None), ("1", "new")):
+        parts.hear({"sessionResumptionUpdate": update | {"lastConsumedClientMessageIndex": index}})
+        found = parts.session.resumption.handles.kept
+        assert (found and found.handle) == kept
+
+
+def test_a_handle_older_than_what_is_kept_of_the_talk_is_not_used() -> None:
+    parts = Parts()
+    parts.hear(handle())
+    for number in range(51):
+        parts.hear(heard(str(number)), text("Hm"), TURN_COMPLETE)
+    parts.lose(BROKEN)
+    assert parts.resume().restored == "reseeded"
+    assert resumed(parts).reason == "more was said since the handle came than is kept"
 
 
 def test_a_model_that_takes_no_turns_later_begins_anew_where_its_handle_does_not_cover_all() -> (
@@ -355,7 +436,7 @@ def test_a_model_that_takes_no_turns_later_begins_anew_where_its_handle_does_not
     parts.hear(heard("one"), said("two"), TURN_COMPLETE)
     assert again(parts) == ["text one|two"]
     assert resumed(parts).restored == "reseeded"
-    parts.hear(handle("another"))
+    parts.hear(heard("three"), said("four"), TURN_COMPLETE, handle("another"))
     assert again(parts) == []
     assert resumed(parts).restored == "handle"
 
@@ -722,6 +803,20 @@ def test_audio_passes_again_when_the_call_is_over_without_an_answer(end: str) ->
 # What stands against a rotation.
 
 
+@pytest.mark.parametrize("cause", ["context", "instruction", "nothing"])
+def test_a_reply_that_context_cuts_off_leaves_no_turn_open(cause: str) -> None:
+    parts = Parts(model="gemini-2.5-flash-live")
+    parts.hear(text("Hi"))
+    if cause == "context":
+        parts.queue("Ann calls.")
+        parts.context.flush(parts.session.put)
+    elif cause == "instruction":
+        parts.writer.update_instruction("Be brief.")
+    parts.write()
+    parts.hear(INTERRUPTED, TURN_COMPLETE)
+    assert parts.session.conversation.turn_open is (cause == "nothing")
+
+
 def test_a_boundary_is_where_nobody_speaks_nothing_is_asked_and_nothing_on_its_way() -> None:
     parts = Parts()
     seen: list[bool] = []
@@ -751,9 +846,9 @@ def test_what_is_written_and_may_not_have_been_read_stands_against_it() -> None:
     parts.session.put(Message(b"{}", "context", [text_content("a", "model")]))
     message = parts.outbox.take(parts.now)
     assert message is not None
-    parts.session.resumption.ledger.wrote(message, parts.now)
+    parts.session.resumption.ledger.wrote(message, 1)
     assert not parts.session.quiet().boundary
-    parts.session.resumption.ledger.read(1)
+    parts.session.resumption.ledger.read(1, parts.now)
     assert parts.session.quiet().boundary
 
 
@@ -793,7 +888,7 @@ def test_a_session_that_is_taken_up_goes_on_where_it_was() -> None:
         covered_turns=0,
         instruction="Be brief.",
         handle=kept,
-        pending=[Message(json.dumps({"contextUpdate": {}}).encode(), "text")],
+        unsent=[Message(json.dumps({"contextUpdate": {}}).encode(), "text")],
         lost_at_ms=98_000,
     )
     parts = Parts(taken_up=before, set_up=False)

@@ -13,6 +13,7 @@ from livehandle_proto.errors import LiveHandleError
 from livehandle_proto.topics import TOPICS
 from livehandled.gemini import frames
 from livehandled.gemini.codec import Decoded
+from livehandled.gemini.content import text_content
 from livehandled.gemini.models import traits_of
 from livehandled.session import session as session_module
 from livehandled.session import supervisor
@@ -51,7 +52,8 @@ AUDIO = Message(frames.audio("AQIDBA=="), "media")
 
 
 def typed(text: str) -> Message:
-    return Message(frames.text_turn(text, traits_of("m", "gemini")), "text")
+    turn = [text_content(text, "user")]
+    return Message(frames.text_turn(text, traits_of("m", "gemini")), "text", turn)
 
 
 # Beginning.
@@ -540,7 +542,7 @@ async def run_alone(rig: SessionRig) -> None:
 async def test_a_fault_in_the_reader_takes_the_task_group_down_and_answers_waiters(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def broken(*_given: object) -> None:
+    def broken(*_given: object, **_named: object) -> None:
         raise ZeroDivisionError("a fault of this program")
 
     monkeypatch.setattr(Conversation, "receive", broken)
