@@ -126,6 +126,11 @@ class Outbox:
         """Put messages before all others: they were accepted before, and are not refused."""
         self._insert(0, messages, now)
 
+    def put_before_media(self, message: Message, *, now: float) -> None:
+        """Put a message behind all that must not be lost and came before the first media."""
+        kinds = [entry.message.kind for entry in self._entries]
+        self._insert(kinds.index("media") if self._media else len(kinds), [message], now)
+
     def take(self, now: float) -> Message | None:
         """Remove and return the next message that is worth sending, or None."""
         while self._entries:

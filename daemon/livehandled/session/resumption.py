@@ -139,9 +139,11 @@ class Resumption:
     def resumed(self, way: Way, outbox: Outbox) -> None:
         """Put what goes first on a connection that has taken the session up into the outbox."""
         results = [late for m in outbox.purge("tool") for late in starmap(self.late, m.answers)]
-        rest = outbox.purge("text", "context")
-        first = [*(Message(frame, "seed") for frame in self._seeds(way)), *results, *rest]
-        if self._owed and not any(message.kind == "text" for message in first):
+        first = [*(Message(frame, "seed") for frame in self._seeds(way)), *results]
+        waiting = [*results, *outbox.pending()]
+        if self._owed and not any(message.kind == "text" for message in waiting):
+            # Behind the context: on models before 3.8 that would cut the reply off.
+            first += outbox.purge("context")
             first.append(Message(frames.ask(self._plan.traits), "text"))
         self._owed = False
         outbox.put_first(*first, now=0.0)

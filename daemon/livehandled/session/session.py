@@ -137,9 +137,9 @@ class Session:
             self._on_send()
         self._wake()
 
-    def put_first(self, message: Message) -> None:
-        """Queue a message before all others."""
-        self.outbox.put_first(message, now=self._clock())
+    def put_before_media(self, message: Message) -> None:
+        """Queue a message before all media that waits."""
+        self.outbox.put_before_media(message, now=self._clock())
         self._wake()
 
     def instruct(self, instruction: str) -> None:
@@ -300,8 +300,9 @@ class Session:
         self._router.route(self.conversation.move("connecting"))
 
     def handshaking(self) -> None:
-        """Note that the connection is open and its setup is being sent."""
+        """Note that the connection is open and its setup is being sent, the instruction in it."""
         self.state = "handshaking"
+        self.outbox.purge("instruction")
         self._router.route(self.conversation.move("setup_sent"))
 
     def set_up(self, answer: Decoded, way: Way) -> None:

@@ -276,7 +276,7 @@ class Voice:
         told = self._activity_told  # of speech that began between the two connections
         if self.state.activity_open and self._session.plan.takes_marks and not told:
             self._activity_told = True
-            self._session.put_first(Message(frames.activity_start(), "mark"))
+            self._session.put_before_media(Message(frames.activity_start(), "mark"))
 
     def ended(self) -> None:
         """Note the end of the session: context that waited was for it, if it ever was set up."""

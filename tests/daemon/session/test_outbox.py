@@ -140,6 +140,24 @@ def test_messages_put_first_go_first_in_their_order_however_full_it_is() -> None
     assert taken(outbox) == ["s1", "t0", "t1", "t2"]
 
 
+@pytest.mark.parametrize(
+    ("waiting", "sent"),
+    [
+        ([], ["s"]),
+        (["t0"], ["t0", "s"]),
+        (["m0", "t1"], ["s", "m0", "t1"]),
+        (["t0", "m1", "m2"], ["t0", "s", "m1", "m2"]),
+    ],
+)
+def test_a_mark_is_put_before_the_media_and_behind_the_text(
+    waiting: list[str], sent: list[str]
+) -> None:
+    outbox = Outbox(limit=9, media_s=1.0)
+    put(outbox, *waiting)
+    outbox.put_before_media(message("s"), now=0.0)
+    assert taken(outbox) == sent
+
+
 def test_nothing_put_first_is_nothing() -> None:
     outbox = box()
     outbox.put_first(now=0.0)

@@ -671,11 +671,27 @@ def test_sends_in_the_gap_are_taken_and_bounded() -> None:
     assert parts.write() == ["text one", "text two"]
 
 
-def test_an_instruction_of_the_gap_is_for_the_next_setup() -> None:
+def test_an_instruction_of_the_gap_is_in_the_next_setup_and_not_said_again() -> None:
     parts = Parts()
     parts.lose(BROKEN)
     parts.writer.update_instruction("Be brief.")
+    parts.resume()
     assert parts.session.instruction == "Be brief."
+    assert parts.write() == []
+
+
+def test_an_instruction_that_came_while_the_setup_was_under_way_keeps_its_place() -> None:
+    parts = Parts()
+    parts.hear(handle())
+    parts.lose(BROKEN)
+    parts.writer.send_text("one")
+    parts.session.connecting()
+    way = parts.session.resumption.way(first=False)
+    parts.session.handshaking()
+    parts.writer.update_instruction("Be brief.")
+    parts.writer.send_text("two")
+    parts.session.begin_as(way)
+    assert parts.write() == ["text one", "instruction", "text two"]
 
 
 def test_an_instruction_for_which_there_is_no_room_is_not_the_sessions() -> None:
