@@ -138,6 +138,10 @@ class Client:
             self._news.notify_all()
 
 
+_MOST_LATE = 6
+"""Results that may come while a conversation is being settled, each cutting an answer off."""
+
+
 class Rig:
     """A conversation under test, and the hands that disturb it."""
 
@@ -246,7 +250,7 @@ class Rig:
         instead, that is the end too. Raises `HangError`.
         """
         last = ""
-        for _ in range(2):
+        for _ in range(_MOST_LATE):
             since = len(self.client.events)
             try:
                 last = self.text("are you there?")
