@@ -204,8 +204,13 @@ class LiveHandle:
 
         Await the result to have it set up; it raises why it could not be. Raises
         `session.already_connected`, `config.invalid` or `auth.missing_key` at once.
+
+        Without changes, a session that waits for its next attempt to connect makes it now.
         """
         session = self._sessions.current
+        if session is not None and session.open and session.state == "reconnecting" and not config:
+            session.hurry()
+            return self._connected(session)
         if session is not None and session.ended is None:
             raise LiveHandleError(
                 "session.already_connected",

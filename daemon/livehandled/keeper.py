@@ -62,7 +62,7 @@ class Keeper:
         self._untaken: Snapshot | None = None
         """A session that could not be taken up, and that no other has followed."""
         hub.attach(self._heard, _TELLING)
-        sessions.on_send = self._saver.dirty
+        sessions.on_send = self._saver.sent
 
     def take_up(self, base: Loaded) -> bool:
         """Restore what was kept; return whether a session goes on from there.
@@ -114,7 +114,8 @@ class Keeper:
         session = self._sessions.current
         if session is None and self._untaken is not None:
             state = self._state.export(without=PASSING)
-            return encode(msgspec.structs.replace(self._untaken, state=state))
+            context = self._context.export()
+            return encode(msgspec.structs.replace(self._untaken, state=state, context=context))
         config = self._sessions.loaded.config.session
         stopped_by = None if session is None else session.stop_reason
         going_on = session is not None and (session.ended is None or stopped_by == "stopped")

@@ -1,6 +1,5 @@
 """When the snapshot is written: soon after a change, beside the loop, and once more at the end."""
 
-import logging
 import threading
 from collections.abc import Callable
 
@@ -10,12 +9,13 @@ from anyio import to_thread
 from livehandled.store import Store
 
 EVERY_S = 1.0
-"""The snapshot is written at most so often: a killed daemon loses no more than this."""
+"""The snapshot is written so often while things change: a killed daemon loses no more of them."""
+
+SOON_S = 0.1
+"""It is written so often where something was sent: a client was told that it will arrive."""
 
 RETRY_S = 10.0
 """How long a disk that took no snapshot is left in peace."""
-
-_log = logging.getLogger(__name__)
 
 
 class Saver:
@@ -32,6 +32,7 @@ class Saver:
         self._take = take
         self._failed = failed
         self._changed = anyio.Event()
+        self._sent = anyio.Event()
         self._told: set[str] = set()
         self._taken = 0
         # One writes at a time, and what was taken earlier is not written over what is newer.
@@ -42,6 +43,11 @@ class Saver:
         """Have a snapshot written within a second. To be called in the loop."""
         self._changed.set()
 
+    def sent(self) -> None:
+        """Have a snapshot written almost at once. To be called in the loop."""
+        self._changed.set()
+        self._sent.set()
+
     async def run(self) -> None:
         """Write whenever something has changed, until cancelled.
 
@@ -49,11 +55,14 @@ class Saver:
         """
         while True:
             await self._changed.wait()  # as long as nothing changes
-            self._changed = anyio.Event()
-            saved = await self._save()
-            if not saved:
+            self._changed, self._sent = anyio.Event(), anyio.Event()
+            if not await self._save():
                 self._changed.set()
-            await anyio.sleep(EVERY_S if saved else RETRY_S)
+                await anyio.sleep(RETRY_S)
+                continue
+            await anyio.sleep(SOON_S)
+            with anyio.move_on_after(EVERY_S - SOON_S):
+                await self._sent.wait()
 
     def flush(self) -> None:
         """Write a snapshot now, changed or not. It blocks, so it is for the end."""
@@ -101,5 +110,4 @@ class Saver:
             f"The session's snapshot cannot be written to {self._store.path} ({why}): a restart "
             "of the daemon would not know what is new; see to the disk."
         )
-        _log.warning("%s", sentence)
         self._failed(sentence)

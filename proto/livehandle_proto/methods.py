@@ -333,7 +333,7 @@ METHODS: Mapping[str, Method] = {
     "daemon.shutdown": Method(NoParams, None, "Stop the daemon, answering what is pending."),
     "daemon.fault": Method(Fault, None, "Let something go wrong in the built-in emulator."),
     "daemon.faults": Method(FaultsAsked, FaultList, "The faults that wait, or end them all."),
-    "connect": Method(Connect, Session, "Open a session; answers when it is set up."),
+    "connect": Method(Connect, Session, "Open a session, or try again now; answers when set up."),
     "disconnect": Method(NoParams, None, "End the session; null when there is none."),
     "done": Method(Done, Ended, "Answers when the session has ended."),
     "phase": Method(NoParams, PhaseNow, "The session's phase."),

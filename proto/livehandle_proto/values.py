@@ -102,12 +102,18 @@ ConnectionState = Literal[
 
 
 class Connection(Value, frozen=True, kw_only=True):
-    """The connection in use. `generation` counts connections of the session, from 1."""
+    """The session's connection. From its loss until the next is set up it says what is tried."""
 
     state: ConnectionState
     generation: int
+    """Connections that were set up, by this daemon: the first is 1."""
     url: str
     """Without query: never a key."""
+    attempt: int | None = None
+    retry_in_ms: int | None = None
+    """Until the attempt, 0 while it runs; `connect` makes it at once."""
+    cause: str | None = None
+    """Why the last connection ended, or could not be set up."""
 
 
 class Session(Value, frozen=True, kw_only=True, omit_defaults=False):

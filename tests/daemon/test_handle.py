@@ -26,6 +26,7 @@ from support.service import (
     Call,
     closing,
     converse,
+    one_by_one,
     running,
     saying,
     text,
@@ -81,6 +82,17 @@ async def test_a_second_connect_is_refused_while_a_session_is_open_or_about_to_b
                 rig.handle.connect({})
             await opening if rig.handle.phase() == "connecting" else None
         assert len(rig.service.requests) == 1
+
+
+async def test_a_connect_while_the_next_attempt_is_waited_for_makes_it_at_once() -> None:
+    quota = closing(1011, "You exceeded your current quota")
+    async with handle(one_by_one(quota, converse)) as rig:
+        await rig.handle.connect({})
+        await rig.told.until("session.reconnecting")
+        with refused("session.already_connected"):
+            rig.handle.connect({"session": {"voice": "Puck"}})
+        await rig.handle.connect()
+        await rig.told.until("session.resumed")
 
 
 async def test_a_connect_before_the_last_session_has_ended_is_told_to_wait() -> None:

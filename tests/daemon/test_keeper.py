@@ -18,7 +18,7 @@ from livehandled import saver
 from livehandled.context import SavedContext
 from livehandled.gemini import frames
 from livehandled.gemini.auth import fingerprint
-from livehandled.gemini.content import text_content
+from livehandled.gemini.content import text_content, text_of
 from livehandled.gemini.models import traits_of
 from livehandled.handle import LiveHandle
 from livehandled.hub import Hub
@@ -147,6 +147,7 @@ def keep(path: Path, **changes: object) -> Snapshot:
 def often(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have a change written at once."""
     monkeypatch.setattr(saver, "EVERY_S", 0.001)
+    monkeypatch.setattr(saver, "SOON_S", 0.001)
 
 
 @pytest.fixture
@@ -398,17 +399,19 @@ async def test_a_snapshot_that_is_none_is_told_and_the_session_begins_anew(
 
 async def test_a_key_that_is_gone_is_told_and_nothing_is_opened(path: Path) -> None:
     keep(path)
-    async with run(path, environ={}) as daemon:
+    async with run(path, environ={}, context__delivery="deferred") as daemon:
         [(name, _)] = daemon.errors()
         assert name == "auth.missing_key"
         assert daemon.handle.phase() == "disconnected"
         assert daemon.service.requests == []
         daemon.handle.state().set("app:n", 1)
+        await daemon.handle.queue_context(text="It is ten.")
     kept = Store(path).load()  # for when the key is back
     assert kept is not None
     assert kept.open
     assert kept.session_id is not None
     assert bytes(kept.state.values["app:n"]) == b"1"
+    assert text_of(kept.context.turns[-1]) == "It is ten."
 
 
 async def test_a_value_of_the_last_connect_that_is_known_no_more_is_told(path: Path) -> None:

@@ -329,6 +329,7 @@ class Conversation:
                 self._user_ends()
 
     def _user_begins(self) -> None:
+        self._release("user")  # what is heard from here on is no repeat
         self._user_speaking = self.turn_open = True
         if may_follow(self.phase, "user_speaking"):
             self._move("user_speaking")

@@ -104,8 +104,9 @@ class Rotation:
     def _handle_due(self, quiet: Quiet, since: float) -> float:
         """Return until when to wait for a handle at a boundary: a past time for not at all."""
         ended, handle = quiet.turn_ended_at, quiet.handle_at
-        covered = ended is None or (handle is not None and handle >= ended)
-        return since if covered or not quiet.wants_handle else since + _HANDLE_WAIT_S
+        if ended is None or not quiet.wants_handle or (handle is not None and handle >= ended):
+            return since
+        return max(since, ended) + _HANDLE_WAIT_S  # nobody looked while nothing was to be done
 
 
 def _latest(left: float, now: float) -> float:

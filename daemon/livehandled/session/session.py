@@ -7,6 +7,7 @@ from typing import Literal
 from uuid import uuid4
 
 import anyio
+from msgspec.structs import replace
 
 from livehandle_proto import topics as t
 from livehandle_proto import values as v
@@ -105,6 +106,9 @@ class Session:
         self._handle_at: float | None = None
         self._holds = False
         self._media_at = -math.inf
+        self._retry: tuple[int, float, str] | None = None
+        """The attempt that is made or to be made, its time, and why the last connection ended."""
+        self._hurried = anyio.Event()
         self._error: LiveHandleError | None = None
         self._settled = anyio.Event()
         self._done = anyio.Event()
@@ -193,6 +197,10 @@ class Session:
         assert self.ended is not None
         return self.ended
 
+    def hurry(self) -> None:
+        """Have the next attempt made now, where one waits for its time."""
+        self._hurried.set()
+
     def stop(self, reason: Literal["disconnected", "stopped"]) -> None:
         """Begin to end the session; `done` tells when it has."""
         if self.open:
@@ -223,9 +231,7 @@ class Session:
             backend=backend,
             model=model,
             connected_ms=None if since is None else int((self._clock() - since) * 1000),
-            connection=None
-            if state is None
-            else v.Connection(state=state, generation=self.generation, url=public(self.plan.url)),
+            connection=None if state is None else self._connection(state),
             resumable=self.ended is None and self.resumption.handles.resumable,
             reconnects=self.reconnects,
             current_turn=talk.turns if talk.turn_open and self.ended is None else None,
@@ -295,7 +301,6 @@ class Session:
 
     def connecting(self) -> None:
         """Note that a connection is being opened."""
-        self.generation += 1
         self.state = "connecting"
         self._router.route(self.conversation.move("connecting"))
 
@@ -308,7 +313,8 @@ class Session:
     def set_up(self, answer: Decoded, way: Way) -> None:
         """Note that the service has taken the setup: what was lost on the way is sent again."""
         now = self._clock()
-        first, self.state = self.first, "ready"
+        first, self.state, self._retry = self.first, "ready", None
+        self.generation += 1
         complete = answer.message.setup_complete
         if self.id is None:  # the session's own, whatever later connections are called
             self.id = (complete.session_id if complete is not None else None) or str(uuid4())
@@ -401,9 +407,15 @@ class Session:
     def reconnecting(self, attempt: int, delay_s: float, cause: str) -> None:
         """Tell that the session has no connection just now."""
         self.state = "reconnecting"
+        self._retry = (attempt, self._clock() + delay_s, cause)
+        self._hurried = anyio.Event()
         told = t.Reconnecting(attempt=attempt, delay_ms=round(delay_s * 1000), cause=cause)
         self._router.route([("reconnecting", told)])
         _log.info("session %s: attempt %d in %.1f s: %s", self.id or "-", attempt, delay_s, cause)
+
+    async def hurried(self) -> None:
+        """Wait until somebody does not want to wait for the next attempt any longer."""
+        await self._hurried.wait()  # whoever calls sets the deadline
 
     def refused(self, error: LiveHandleError) -> None:
         """Note that a connection was not set up."""
@@ -418,7 +430,7 @@ class Session:
         self._left = self.again()
         self.ended = ended
         self.state = "failed" if ended.reason in {"failed", "closed"} else None
-        self._link = None
+        self._link = self._retry = None
         self.outbox.clear()
         if error is not None:
             self.tell(error)
@@ -432,6 +444,14 @@ class Session:
         self._done.set()
 
     # Within.
+
+    def _connection(self, state: v.ConnectionState) -> v.Connection:
+        shown = v.Connection(state=state, generation=self.generation, url=public(self.plan.url))
+        if self._retry is None:
+            return shown
+        attempt, at, cause = self._retry
+        left_ms = max(0, round((at - self._clock()) * 1000))
+        return replace(shown, attempt=attempt, retry_in_ms=left_ms, cause=cause)
 
     def _resumed(self, way: Way, now: float) -> None:
         self.outbox.expire(now)

@@ -40,6 +40,8 @@ class Supervisor:
         self._retries = retries or Retries()
         self._asked = self._set_up = self._relieved = False
         self._refusals = 0
+        self._rotated: str | None = None
+        """Why this side gave the last connection up."""
 
     async def run(self) -> None:
         """Converse until the session is stopped or cannot go on. Never raises for that."""
@@ -73,8 +75,9 @@ class Supervisor:
             if delay is None:
                 assert lost is not None  # a rotation is never the last
                 return lost
-            session.reconnecting(self._retries.attempt, delay, _cause(lost))
-            await anyio.sleep(delay)
+            session.reconnecting(self._retries.attempt, delay, self._cause(lost))
+            with anyio.move_on_after(delay):
+                await session.hurried()
             session.connecting()
 
     def _refused_often(self, lost: LiveHandleError | None, way: Way) -> bool:
@@ -85,6 +88,15 @@ class Supervisor:
         refused = lost is not None and self._asked and not self._set_up
         self._refusals = self._refusals + 1 if refused and way.handle is not None else 0
         return self._refusals >= _MOST_REFUSALS
+
+    def _cause(self, lost: LiveHandleError | None) -> str:
+        """Return why there is no connection, in the service's own words where it had any."""
+        if lost is None:
+            return f"rotation: {self._rotated}"
+        close = close_of(lost)
+        if close.code is None:
+            return lost.message
+        return f"closed with code {close.code}" + (f": {close.reason}" if close.reason else "")
 
     async def _connection(self, way: Way) -> LiveHandleError | None:
         """Hold one connection; return why it was lost, None where this side gave it up."""
@@ -122,6 +134,7 @@ class Supervisor:
                 session.conversing(link, instruction)
                 session.take(frame, answer)
                 await link.run()
+                self._rotated = link.rotation.why
                 lost = None if link.lost is None else session.discreet(link.lost)
                 if session.stop_reason is None:
                     once = lost is not None and action_of(lost) == "once"
@@ -132,16 +145,6 @@ class Supervisor:
             session.refused(refused)
             return refused
         return lost
-
-
-def _cause(lost: LiveHandleError | None) -> str:
-    """Return why there is no connection, in the service's own words where it had any."""
-    if lost is None:
-        return "rotation"
-    close = close_of(lost)
-    if close.code is None:
-        return lost.message
-    return f"closed with code {close.code}" + (f": {close.reason}" if close.reason else "")
 
 
 def _failed(error: LiveHandleError, established: bool) -> v.Ended:

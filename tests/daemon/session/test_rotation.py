@@ -162,6 +162,15 @@ def test_a_boundary_may_be_older_than_the_go_away() -> None:
     assert one.due(ended, 60.0)
 
 
+def test_where_nobody_looked_since_the_last_turn_the_second_counts_from_its_end() -> None:
+    one = rotation()
+    assert not one.due(IDLE, 1.0)
+    one.go_away(300.0, 60.0)
+    ended = IDLE._replace(turn_ended_at=59.9)
+    assert one.deadline(ended, 60.0) == 60.9
+    assert one.due(ended._replace(handle_at=60.1), 60.1)
+
+
 def test_the_handle_is_not_awaited_beyond_the_services_deadline() -> None:
     one = rotation()
     one.go_away(1.0, 0.0)

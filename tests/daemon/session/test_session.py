@@ -621,14 +621,34 @@ def test_the_state_of_the_connection_is_shown() -> None:
     parts.session.end()
     seen.append(state())
     assert seen == [
-        ("connecting", 1),
-        ("handshaking", 1),
+        ("connecting", 0),
+        ("handshaking", 0),
         ("ready", 1),
         ("reconnecting", 1),
-        ("connecting", 2),
-        ("reconnecting", 2),
-        ("failed", 2),
+        ("connecting", 1),
+        ("reconnecting", 1),
+        ("failed", 1),
     ]
+
+
+def test_from_the_loss_until_the_next_setup_it_shows_what_is_tried_and_why() -> None:
+    parts = Parts()
+
+    def shown() -> tuple[int | None, int | None, str | None]:
+        connection = parts.underlying.describe().connection
+        assert connection is not None
+        return connection.attempt, connection.retry_in_ms, connection.cause
+
+    seen = [shown()]
+    parts.lose(BROKEN)
+    parts.session.reconnecting(3, 1.5, "why")
+    parts.now += 1.0
+    seen.append(shown())
+    parts.now += 1.0
+    seen.append(shown())
+    parts.resume()
+    seen.append(shown())
+    assert seen == [(None, None, None), (3, 500, "why"), (3, 0, "why"), (None, None, None)]
 
 
 @pytest.mark.anyio
@@ -738,6 +758,14 @@ def test_what_only_looked_like_a_repeat_is_told(ends: Sequence[Json]) -> None:
     assert parts.looks_of_session > 0
     parts.hear(*ends)
     assert transcripts(parts)[0] == "Hi "
+
+
+def test_what_the_user_is_heard_to_say_again_is_no_repeat() -> None:
+    parts = after_a_spoken_turn()
+    parts.hear(heard("Hi "), SPEECH_BEGAN)
+    assert transcripts(parts) == ["Hi "]
+    parts.hear(heard("Hi "), heard("there"))
+    assert transcripts(parts) == ["Hi ", "Hi ", "there"]
 
 
 def test_what_may_be_a_repeat_is_not_held_for_long() -> None:

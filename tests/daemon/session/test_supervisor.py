@@ -568,7 +568,7 @@ async def test_a_session_describes_itself_at_every_stage() -> None:
             backend="gemini",
             model="m",
             connected_ms=None,
-            connection=v.Connection(state="connecting", generation=1, url=public),
+            connection=v.Connection(state="connecting", generation=0, url=public),
             resumable=False,
             reconnects=0,
             current_turn=None,
@@ -875,8 +875,22 @@ async def test_k6_after_a_go_away_the_turn_goes_on_to_its_end_and_its_handle_is_
         assert service.calls[0].websocket.close_code == 1000
         assert rig.told.data("session.turn_complete") == [{"turn": 0}]
         [told] = rig.told.data("session.reconnecting")
-        assert told == {"attempt": 1, "delay_ms": 0, "cause": "rotation"}
+        assert told == {"attempt": 1, "delay_ms": 0, "cause": "rotation: go_away"}
         assert rig.describe().last_close is None
+
+
+async def test_an_attempt_is_made_at_once_for_one_who_does_not_want_to_wait() -> None:
+    quota = closing(1011, "You exceeded your current quota")
+    async with session(one_by_one(quota, converse)) as (service, rig):
+        await rig.told.until("session.reconnecting")
+        connection = rig.describe().connection
+        assert connection is not None
+        assert connection.retry_in_ms is not None
+        assert connection.retry_in_ms > 10_000
+        rig.session.hurry()
+        await rig.told.until("session.resumed")
+        rig.session.hurry()  # nothing waits
+        assert len(service.calls) == 2
 
 
 @pytest.mark.parametrize("against", ["a reply", "a call"])
@@ -896,7 +910,7 @@ async def test_k6_a_go_away_is_obeyed_in_time_whatever_stands_against_it(against
 async def test_a_connection_is_given_up_before_its_ceiling() -> None:
     async with session(converse, ceiling_s=0.05) as (service, rig):
         await rig.told.until("session.resumed")
-        assert rig.told.data("session.reconnecting")[0]["cause"] == "rotation"
+        assert rig.told.data("session.reconnecting")[0]["cause"] == "rotation: ceiling"
         assert rig.errors() == []
         assert len(service.calls) == 2
 
