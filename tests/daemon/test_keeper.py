@@ -284,6 +284,40 @@ async def test_a_tool_result_the_handle_does_not_cover_is_told_once(path: Path) 
         assert sum(len(turn.tool_calls) for turn in turns) == 1
 
 
+async def test_a_call_that_nobody_answered_before_the_restart_may_be_answered_after_it(
+    path: Path,
+) -> None:
+    async def asking(call: Call) -> None:
+        await call.set_up()
+        await call.say(tool_call("c-1"))
+        await call.hear_all()
+
+    async with run(path, asking) as first:
+        await first.handle.connect()
+        await first.told.until("session.tool_call")
+    async with run(path) as second:
+        await second.told.until("session.resumed")
+        answer = ToolAnswer(id="c-1", name="f", response={"degrees": 21})
+        await second.handle.send_tool_response([answer])
+        assert "degrees" in str(await second.frames(1))
+        with pytest.RaisesExc(LiveHandleError, check=lambda e: e.name == "tools.unknown_call"):
+            second.handle.send_tool_response([answer])
+
+
+async def test_a_send_to_a_session_that_is_not_yet_back_is_answered_at_once(path: Path) -> None:
+    keep(path)
+    async with run(path, Call.hear_all) as daemon:  # a service that answers no setup
+        await daemon.handle.send_text("And more")
+        assert daemon.handle.phase() != "active"
+
+
+async def test_who_was_told_of_the_end_does_not_find_the_session_again(path: Path) -> None:
+    async with run(path) as daemon:
+        await daemon.handle.connect()
+        await daemon.handle.disconnect()
+        assert not daemon.kept.open
+
+
 async def test_a_reply_that_is_owed_is_asked_for(path: Path) -> None:
     keep(path, unsent=[], owed=True)
     async with run(path) as daemon:

@@ -693,8 +693,11 @@ async def test_a_handle_that_is_refused_is_not_tried_again_and_the_history_told(
         assert "refused" in str(told["reason"])
 
 
-async def test_1011_twice_at_a_setup_with_a_handle_gives_the_handle_up() -> None:
+@pytest.mark.parametrize("how", ["1011", "no answer"])
+async def test_a_setup_with_a_handle_that_fails_twice_gives_the_handle_up(how: str) -> None:
     refusing = closing(1011, "Internal error encountered.", set_up=False)
+    if how == "no answer":
+        refusing = Call.hear_all
     script = one_by_one(
         answering(text("Hello."), TURN_COMPLETE, handle(), then=1011), refusing, refusing, converse
     )
