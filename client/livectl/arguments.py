@@ -7,6 +7,7 @@ from importlib import import_module
 
 from livectl.usage import usage
 from livehandle_proto import __version__
+from livehandle_proto.command_words import options_first
 from livehandle_proto.suggest import nearest
 
 TYPE_CHECKING = False
@@ -71,7 +72,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     command = _Parser(f"livectl {name}", None, help_text)
     _common(command)
     add_arguments(command)
-    command.parse_args(_options_first(rest[1:]), options)
+    command.parse_args(options_first(rest[1:], WITH_VALUE), options)
     options.run = _lazily(where)
     return options
 
@@ -82,27 +83,6 @@ def _at_command(arguments: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]
     while at < len(arguments) and arguments[at].startswith("-"):
         at += 2 if arguments[at] in WITH_VALUE else 1
     return arguments[:at], arguments[at:]
-
-
-def _options_first(words: Sequence[str]) -> list[str]:
-    """Return the words sorted, for argparse takes no option between two positional words.
-
-    An option begins with two dashes: text that begins with one is text.
-    """
-    options: list[str] = []
-    positional: list[str] = []
-    rest = iter(words)
-    for word in rest:
-        if word == "--":
-            positional += rest
-        elif not word.startswith("--") and word != "-h":
-            positional.append(word)
-        else:
-            options.append(word)
-            if word in WITH_VALUE:
-                options += [value for value in (next(rest, None),) if value is not None]
-    dashed = any(word.startswith("-") for word in positional)
-    return [*options, *(["--"] if dashed else []), *positional]
 
 
 def _top() -> _Parser:

@@ -23,11 +23,11 @@ from livehandle_emulator.certificate import fresh_certificate
 from livehandle_emulator.scenario import Scenario, load_scenario
 from livehandle_emulator.server import serve
 from livehandle_emulator.service import Journal, Service
+from livehandle_proto.command_words import options_first
 from livehandle_proto.errors import LiveHandleError
 
 _FAILED = 1
 _USAGE = 3
-_HIGHEST_PORT = 65_535
 
 
 class _Parser(argparse.ArgumentParser):
@@ -57,10 +57,15 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def _carry_out(name: str, argv: Sequence[str]) -> None:
     meaning, add_arguments, run = _COMMANDS[name]
-    parser = _Parser(prog=f"livehandle-emulator {name}", description=meaning)
+    parser = _Parser(
+        prog=f"livehandle-emulator {name}",
+        description=meaning,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
     add_arguments(parser)
     try:
-        run(parser.parse_intermixed_args(argv))
+        run(parser.parse_args(options_first(argv, remote.WITH_VALUE)))
     except LiveHandleError as error:
         _give_up(error.message, _USAGE if error.name == "client.usage" else _FAILED)
 
@@ -133,7 +138,9 @@ def _parser() -> argparse.ArgumentParser:
         epilog=f"The scenario file:\n\n{scenario_module.__doc__}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--port", type=_port, default=0, help="TCP port; 0 takes any (default)")
+    parser.add_argument(
+        "--port", type=remote.port, default=0, help="TCP port; 0 takes any (default)"
+    )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
     parser.add_argument("--tls", action="store_true", help="serve wss:// with a fresh certificate")
     parser.add_argument("--scenario", type=Path, metavar="FILE", help="what to do, in TOML")
@@ -141,12 +148,6 @@ def _parser() -> argparse.ArgumentParser:
         "--journal", type=Path, metavar="FILE", help="where to write what happens, as JSON lines"
     )
     return parser
-
-
-def _port(text: str) -> int:
-    if not text.isdecimal() or int(text) > _HIGHEST_PORT:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a port: give 0 to {_HIGHEST_PORT}")
-    return int(text)
 
 
 def _give_up(message: str, code: int) -> NoReturn:

@@ -10,13 +10,25 @@ import msgspec
 
 from livehandle_emulator.control import PREFIX
 from livehandle_proto.errors import LiveHandleError
-from livehandle_proto.fault_options import add_options, fault_of, in_words
+from livehandle_proto.fault_options import OPTIONS, add_options, fault_of, in_words
 from livehandle_proto.faults import Fault
 from livehandle_proto.wrong_values import WrongValueError
 
 _TIMEOUT_S = 10.0
 
+_HIGHEST_PORT = 65_535
+
+WITH_VALUE = {"--port", "--host", *OPTIONS}
+"""The options that take the next word, of whatever command."""
+
 Run = Callable[[argparse.Namespace], None]
+
+
+def port(text: str) -> int:
+    """Return the port that a word of the command line names, for argparse."""
+    if not text.isdecimal() or int(text) > _HIGHEST_PORT:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port: give 0 to {_HIGHEST_PORT}")
+    return int(text)
 
 
 def add_fault(parser: argparse.ArgumentParser) -> None:
@@ -61,7 +73,7 @@ def sessions(flags: argparse.Namespace) -> None:
 
 
 def _common(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--port", type=int, required=True, help="where the emulator listens")
+    parser.add_argument("--port", type=port, required=True, help="where the emulator listens")
     parser.add_argument("--host", default="127.0.0.1", help="its address")
     parser.add_argument(
         "--tls", action="store_true", help="it was started with --tls: trust SSL_CERT_FILE"

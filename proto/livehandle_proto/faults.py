@@ -179,12 +179,9 @@ def check(fault: Fault) -> None:
         raise _invalid(wrong)
 
 
-def fault_from(tree: object, *, strict: bool = True) -> Fault:
-    """Do as `fault_in` for whoever has words of their own. Raises `WrongValueError`.
-
-    Without `strict`, text stands for numbers and booleans.
-    """
-    fault = converted(tree, Fault, strict=strict)
+def fault_from(tree: object) -> Fault:
+    """Do as `fault_in` for whoever has words of their own. Raises `WrongValueError`."""
+    fault = converted(tree, Fault)
     if wrong := _wrong(fault):
         raise wrong
     return fault

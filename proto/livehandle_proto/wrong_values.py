@@ -35,13 +35,10 @@ class WrongValueError(ValueError):
         """The name or choice that was probably meant; then `words` ask for it."""
 
 
-def converted(tree: object, struct: type[S], *, strict: bool = True) -> S:
-    """Return the struct that a tree of plain values describes.
-
-    Without `strict`, text stands for numbers and booleans. Raises `WrongValueError`.
-    """
+def converted(tree: object, struct: type[S]) -> S:
+    """Return the struct that a tree of plain values describes. Raises `WrongValueError`."""
     try:
-        return msgspec.convert(tree, struct, strict=strict)
+        return msgspec.convert(tree, struct)
     except msgspec.ValidationError as error:
         raise _told(str(error), struct) from error
 

@@ -50,6 +50,8 @@ def options(line: str) -> argparse.Namespace:
         ("fault abort", {"do": "abort", "values": [], "at": None}),
         ("fault close 1011 gone --at tool_call", {"values": ["1011", "gone"], "at": "tool_call"}),
         ("fault --time-left-ms 5000 go-away", {"do": "go-away", "time_left_ms": "5000"}),
+        ("fault stall --for-ms -5s", {"do": "stall", "values": [], "for_ms": "-5s"}),
+        ("fault stall -5s --at audio", {"values": ["-5s"], "at": "audio"}),
         ("faults --clear", {"clear": True}),
     ],
 )
@@ -84,8 +86,12 @@ def test_a_line_is_options(line: str, expected: dict[str, object]) -> None:
         ("send-audio a --tail nan", "'nan' is not a length of time in seconds"),
         ("fault", "WHAT"),
         ("fault close --cod 1", "There is no option --cod here: did you mean --code?"),
-        ("fault --code", "expected one argument"),
+        ("fault --code", "Argument --code: expected one argument"),
+        ("fault stall --for-ms", "Argument --for-ms: expected one argument"),
+        ("fault stall --for-ms --at audio", "Argument --for-ms: expected one argument"),
+        ("fault --at audio", "required: WHAT: see livectl fault --help"),
         ("done --timeout=-1", "'-1' is not a length of time in seconds"),
+        ("done --timeout -1s", "'-1s' is not a length of time in seconds"),
     ],
 )
 def test_wrong_usage_says_what_is_wrong_and_what_was_meant(

@@ -16,6 +16,7 @@ from support.scripted_daemon import failure, result, scripted_daemon
         (["close", "--code", "1008", "--reason", "not now"], {"do": "close", "code": 1008}),
         (["abort", "--at", "tool-call", "--times", "0"], {"do": "abort", "at": "tool_call"}),
         (["stall", "--pings", "false"], {"do": "stall", "pings": False}),
+        (["abort", "--at", "audio", "--after-ms", "2s"], {"at": "audio", "after_ms": 2000}),
     ],
 )
 def test_a_fault_is_asked_for(words: list[str], params: dict[str, object]) -> None:
@@ -24,7 +25,8 @@ def test_a_fault_is_asked_for(words: list[str], params: dict[str, object]) -> No
     (sent,) = daemon.sent("daemon.fault")
     assert isinstance(sent, dict)
     assert params.items() <= sent.items()
-    assert len(sent) - len(params) == ("--reason" in words) + ("--times" in words)
+    unnamed = ("--reason" in words) + ("--times" in words) + ("--after-ms" in words)
+    assert len(sent) - len(params) == unnamed
 
 
 @pytest.mark.parametrize(
@@ -32,7 +34,14 @@ def test_a_fault_is_asked_for(words: list[str], params: dict[str, object]) -> No
     [
         (["clos"], "did you mean close? [client.usage]"),
         (["slow"], "--bytes-per-s: slow needs it. [client.usage]"),
-        (["abort", "1"], "1: abort takes no values. [client.usage]"),
+        (["abort", "1"], "'1': abort takes no values. [client.usage]"),
+        (["stall", "-5s"], "such as 500ms, 5s or 2m, not '-5s'. [client.usage]"),
+        (["stall", "--for-ms", "-5s"], "--for-ms: it must be a length of time up to 24 days"),
+        (["stall", "--for-ms"], "Argument --for-ms: expected one argument"),
+        (["stall", "--for-ms", "--at", "audio"], "Argument --for-ms: expected one argument"),
+        (["stall", "5s", "--for-ms", "3s"], "it is given twice, as '5s' and as '3s'"),
+        (["--at", "audio"], "required: WHAT: see livectl fault --help"),
+        (["close", "1011", "\udcff"], "--reason: it must be UTF-8 text"),
     ],
 )
 def test_what_is_no_fault_is_not_asked_for(
@@ -41,7 +50,9 @@ def test_what_is_no_fault_is_not_asked_for(
     with scripted_daemon({}) as daemon:
         assert main(["--socket", str(daemon.path), "fault", *words]) == 3
     assert daemon.requests == []
-    assert said in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert said in told
+    assert told.count("\n") == 1
 
 
 def test_without_an_emulator_the_daemon_says_what_to_do(
@@ -56,14 +67,14 @@ def test_without_an_emulator_the_daemon_says_what_to_do(
 @pytest.mark.parametrize(
     ("words", "params", "shown"),
     [
-        ([], {}, "close --at audio --code 1008\n"),
-        (["--clear"], {"clear": True}, "close --at audio --code 1008\n"),
+        ([], {}, "close --at model-turn --code 1008\n"),
+        (["--clear"], {"clear": True}, "close --at model-turn --code 1008\n"),
     ],
 )
 def test_faults_are_shown_a_line_each(
     words: list[str], params: object, shown: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    fault = {"do": "close", "at": "audio", "code": 1008}
+    fault = {"do": "close", "at": "model_turn", "code": 1008}
     with scripted_daemon({"daemon.faults": result({"faults": [fault]})}) as daemon:
         assert main(["--socket", str(daemon.path), "faults", *words]) == 0
         assert capsys.readouterr().out == shown

@@ -30,9 +30,9 @@ def command(emulator: EmulatorProcess, *words: str) -> subprocess.CompletedProce
 def test_faults_are_made_told_and_cleared(emulator: EmulatorProcess) -> None:
     made = command(emulator, "fault", "close", "1011", "some reason", "--at", "turn-complete")
     assert (made.returncode, made.stdout, made.stderr) == (0, "", "")
-    assert command(emulator, "fault", "goaway", "50s", "--at", "audio").returncode == 0
+    assert command(emulator, "fault", "go-away", "50s", "--at", "audio").returncode == 0
     assert command(emulator, "faults").stdout == (
-        "close --at turn_complete --reason 'some reason'\ngo-away --at audio --time-left-ms 50000\n"
+        "close --at turn-complete --reason 'some reason'\ngo-away --at audio --time-left-ms 50000\n"
     )
     cleared = command(emulator, "faults", "--clear")
     assert (cleared.returncode, cleared.stdout) == (0, "")
@@ -47,8 +47,14 @@ def test_sessions_are_lines_of_json(emulator: EmulatorProcess) -> None:
     ("words", "code", "said"),
     [
         (("fault", "clos"), 3, "did you mean close?"),
-        (("fault", "abort", "--at", "lunch"), 3, "--at: it must be one of"),
-        (("fault",), 3, "WHAT"),
+        (("fault", "abort", "--at", "lunch"), 3, "--at: there is no 'lunch'; known are now"),
+        (("fault",), 3, "the following arguments are required: WHAT (try --help)"),
+        (("fault", "stall", "--for-ms"), 3, "argument --for-ms: expected one argument"),
+        (("fault", "stall", "-5s"), 3, "--for-ms: it must be a length of time"),
+        (("fault", "stall", "--for-ms", "-5s"), 3, "--for-ms: it must be a length of time"),
+        (("fault", "stall", "5s", "--for-ms", "3s"), 3, "--for-ms: it is given twice"),
+        (("fault", "abort", "--tim", "1"), 3, "unrecognized arguments: --tim"),
+        (("fault", "abort", "--port", "65536"), 3, "'65536' is not a port"),
         (("fault", "close"), 1, "Open a connection to the emulator first"),
         (("fault", "stall", "--host", "127.0.0.2", "--at", "audio"), 1, "No emulator answers"),
     ],

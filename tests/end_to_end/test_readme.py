@@ -1,5 +1,6 @@
 """What the README shows is run as it stands there."""
 
+import json
 import os
 import re
 import shutil
@@ -67,6 +68,27 @@ def test_the_example_without_a_daemon_does_the_same_and_is_short(tmp_path: Path)
     words = re.findall(r"live.output_transcript .*text='([^']*)'", done.stdout)
     assert "".join(words) == WHAT_IT_SAYS
     assert done.stdout.splitlines()[-1].startswith("live.turn_complete")
+
+
+def test_the_faults_of_the_readme_do_what_it_says(daemon: DaemonProcess) -> None:
+    found = re.search(r"<!-- faults -->\n```sh\n(.*?)```", README, re.DOTALL)
+    assert found is not None
+    binaries = Path(sys.executable).parent
+    environ = {
+        "PATH": f"{binaries}{os.pathsep}{os.environ['PATH']}",
+        "LIVEHANDLE_SOCKET": str(daemon.path),
+    }
+    done = subprocess.run(
+        ["sh", "-c", found[1]], capture_output=True, text=True, env=environ, timeout=30, check=True
+    )
+    assert done.stdout.startswith("You typed: Hi\n")
+    assert done.stdout.endswith("You typed: And now?\n")
+    assert re.fullmatch(r"livectl: The connection was lost .* \[session.timeout\]\n", done.stderr)
+    session = subprocess.run(
+        ["livectl", "session", "--json"], capture_output=True, text=True, env=environ, check=True
+    )
+    # One, where the go-away came before the handle and waited for the end of the next turn.
+    assert json.loads(session.stdout)["reconnects"] in {1, 2}
 
 
 @pytest.mark.parametrize("method", METHODS)

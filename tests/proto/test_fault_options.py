@@ -1,12 +1,17 @@
 """Faults on a command line."""
 
 import argparse
+import contextlib
+import re
 import shlex
+from typing import get_args
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from livehandle_proto.fault_options import OPTIONS, add_options, described, fault_of, in_words
-from livehandle_proto.faults import Fault
+from livehandle_proto.faults import At, Fault
 from livehandle_proto.wrong_values import WrongValueError
 
 
@@ -45,6 +50,9 @@ def fault(line: str) -> Fault:
         ("fragment 7 --at upgrade", Fault(do="fragment", bytes=7, at="upgrade")),
         ("delay-pong 8s", Fault(do="delay_pong", by_ms=8000)),
         ("drop-message --at audio", Fault(do="drop_message", at="audio")),
+        ("GoAway --at TurnComplete", Fault(do="go_away", at="turn_complete")),
+        ("close --reason=-", Fault(do="close", reason="-")),
+        ("stall 250", Fault(do="stall", for_ms=250)),
     ],
 )
 def test_a_line_is_a_fault_and_can_be_shown_as_one(line: str, expected: Fault) -> None:
@@ -56,15 +64,33 @@ def test_a_line_is_a_fault_and_can_be_shown_as_one(line: str, expected: Fault) -
 @pytest.mark.parametrize(
     ("line", "path", "words"),
     [
-        ("clos", "WHAT", "did you mean close"),
-        ("dance 1 2", "WHAT", "it must be one of abort, close"),
-        ("close 1 2 3", "3", "close takes CODE REASON"),
-        ("abort now", "now", "abort takes no values"),
-        ("close x", "--code", "it must be a whole number, not text"),
-        ("goaway 5h", "--time-left-ms", "a whole number"),
-        ("abort --at lunch", "--at", "it must be one of activity_end"),
+        ("clos", "WHAT", "there is no 'clos'; did you mean close"),
+        ("go_awy 5s", "WHAT", "there is no 'go_awy'; did you mean go-away"),
+        ("dance 1 2", "WHAT", "there is no 'dance'; known are close, abort, go-away, "),
+        ("close 1 2 3", "'3'", "close takes CODE REASON"),
+        ("half_open 1 2", "'2'", "half-open takes FOR-MS"),
+        ("abort now", "'now'", "abort takes no values"),
+        ("close x", "--code", "it must be a whole number, not 'x'"),
+        ("close 1.0", "--code", "it must be a whole number, not '1.0'"),
+        ("close 99", "--code", "it must be a whole number of at least 1000, not '99'"),
+        ("close 2000", "--code", "3000 to 4999, not '2000'"),
+        (f"close {'9' * 5000}", "--code", f"a whole number, not '{'9' * 60}...'"),
+        ("close 1011 '\udcff'", "--reason", "it must be UTF-8 text, not '\\udcff'"),
+        ("goaway 5h", "--time-left-ms", "such as 500ms, 5s or 2m, not '5h'"),
+        ("stall --for-ms=-5s", "--for-ms", "such as 500ms, 5s or 2m, not '-5s'"),
+        ("stall 1.5", "--for-ms", "not '1.5'"),
+        ("stall ''", "--for-ms", "not ''"),
+        ("stall 35792m", "--for-ms", "up to 24 days, such as 500ms, 5s or 2m, not '35792m'"),
+        (f"stall {'9' * 400}s", "--for-ms", "up to 24 days"),
+        ("stall 5s maybe", "--pings", "it must be true or false, not 'maybe'"),
+        ("stall 5s --for-ms 3s", "--for-ms", "given twice, as '5s' and as '3s'; leave one out"),
+        ("abort --at lunch", "--at", "there is no 'lunch'; known are now, upgrade, setup, client-"),
+        ("abort --at tool_cal", "--at", "there is no 'tool_cal'; did you mean tool-call"),
+        ("abort --when befor", "--when", "there is no 'befor'; did you mean before"),
         ("slow", "--bytes-per-s", "slow needs it"),
+        ("delay_pong", "--by-ms", "delay-pong needs it"),
         ("abort --code 1001", "--code", "abort has none"),
+        ("abort --for-ms 1", "--for-ms", "it belongs to stall and half-open: leave it out"),
     ],
 )
 def test_what_is_no_fault_is_told_by_its_option(line: str, path: str, words: str) -> None:
@@ -72,6 +98,26 @@ def test_what_is_no_fault_is_told_by_its_option(line: str, path: str, words: str
         fault(line)
     assert caught.value.path == path
     assert words in caught.value.words
+    assert (caught.value.near is not None) == ("did you mean" in words)
+
+
+@given(st.sampled_from(sorted(OPTIONS)), st.text())
+def test_any_word_is_a_value_or_refused(option: str, word: str) -> None:
+    parser = argparse.ArgumentParser()
+    add_options(parser)
+    with contextlib.suppress(WrongValueError):
+        fault_of(parser.parse_args([f"{option}={word}", "stall"]))
+
+
+def test_the_help_has_every_name_in_the_spelling_of_the_command_line() -> None:
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser("fault", formatter_class=raw)
+    add_options(parser)
+    told = parser.format_help()
+    assert "_" not in told
+    assert all(re.search(rf"\b{name.replace('_', '-')}\b", told) for name in get_args(At))
+    assert re.search("^  stall FOR-MS PINGS$", told, re.MULTILINE)
+    assert re.search("^  drop-message$", told, re.MULTILINE)
 
 
 def test_every_field_but_one_is_an_option() -> None:

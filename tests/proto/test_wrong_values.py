@@ -72,8 +72,3 @@ def test_what_is_wrong_is_told_with_its_place(
 def test_what_is_right_is_a_struct() -> None:
     tree = {"inner": RED, "several": [RED], "count": 7}
     assert converted(tree, Outer) == Outer(Inner("red"), [Inner("red")], 7)
-
-
-def test_text_stands_for_numbers_where_that_is_wanted() -> None:
-    tree = {"inner": {**RED, "share": "0.5"}, "count": "2", "on": "true"}
-    assert converted(tree, Outer, strict=False) == Outer(Inner("red", 0.5), [], 2, on=True)

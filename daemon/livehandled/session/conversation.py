@@ -178,7 +178,7 @@ class Conversation:
 
     def _content(self, content: ServerContent, now: float) -> None:
         if content.model_turn is not None and content.model_turn.parts:
-            self._release("user")
+            self._release(None)  # a reply has begun: what is said now is no repeat
         for part in content.model_turn.parts if content.model_turn is not None else ():
             self._model_speaks()
             self._part(part)

@@ -768,6 +768,12 @@ def test_what_the_user_is_heard_to_say_again_is_no_repeat() -> None:
     assert transcripts(parts) == ["Hi ", "Hi ", "there"]
 
 
+def test_a_reply_that_begins_like_the_last_one_is_no_repeat() -> None:
+    parts = after_a_spoken_turn()
+    parts.hear(speech(0.1), said("Hello."), said(" Again"))
+    assert transcripts(parts) == ["Hello.", " Again"]
+
+
 def test_what_may_be_a_repeat_is_not_held_for_long() -> None:
     parts = after_a_spoken_turn()
     deadlines = [parts.session.deadline]
