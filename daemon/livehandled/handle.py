@@ -188,7 +188,8 @@ class LiveHandle:
         session = self._sessions.current
         try:
             if session is not None:
-                self._writer.flush(session)
+                if self._keeper is None:  # else what waits is kept, and goes to the next daemon
+                    self._writer.flush(session)
                 session.stop("stopped")
                 await session.done()
             self._extraction.close()

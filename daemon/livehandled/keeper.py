@@ -12,6 +12,7 @@ from livehandled.hub import Event, Hub
 from livehandled.saver import Saver
 from livehandled.session.ledger import Again
 from livehandled.session.resumption import TakenUp
+from livehandled.session.session import tools_in
 from livehandled.session.sessions import Sessions
 from livehandled.signals import PASSING, Signals
 from livehandled.state import State
@@ -127,14 +128,12 @@ class Keeper:
                 backend=config.backend,
                 overrides=overrides(self._sessions.loaded),
                 instruction=None if session is None else session.instruction,
-                handle=None if session is None else session.resumption.handles.kept,
+                handle=None if session is None else session.resumption.kept,
                 covered_turns=0 if session is None else session.resumption.covered_turns,
                 turns=0 if session is None else session.conversation.turns,
                 reconnects=0 if session is None else session.reconnects,
                 state=self._state.export(without=PASSING),
-                transcript=self._transcript.export(
-                    untold_tools=0 if session is None else session.untold_tools
-                ),
+                transcript=self._transcript.export(untold_tools=tools_in(again.messages)),
                 telemetry=self._telemetry.export(media_dropped=self._sessions.outbox.dropped),
                 context=self._context.export(),
                 calls=[] if session is None else session.answerable(),

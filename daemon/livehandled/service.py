@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 import anyio
-from anyio.abc import TaskGroup
+from anyio.abc import TaskGroup, TaskStatus
 
+from livehandle_proto.errors import LiveHandleError
 from livehandle_proto.topics import Stopping
 from livehandled.config.loader import Loaded
 from livehandled.control import listener
@@ -23,6 +24,7 @@ from livehandled.control.lock import InstanceLock
 from livehandled.control.server import ControlServer
 from livehandled.handle import LiveHandle
 from livehandled.hub import Hub
+from livehandled.session.access import credentials
 from livehandled.store import Store, snapshot_path
 
 _log = logging.getLogger(__name__)
@@ -110,15 +112,24 @@ async def _serve(
         left=calls.left,
     )
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(_watch_signals, stop)
+        await tasks.start(_watch_signals, stop)
         async with _serving(server, tasks), handle:
             _log.info("listening on %s", service.socket_path)
+            _look_for_credentials(service)
             # As long as the daemon is wanted.
             await stop.wished.wait()
             _log.info("stopping: %s", stop.reason)
             hub.publish("daemon.stopping", Stopping(reason=stop.reason))
             server.refuse_calls()
         tasks.cancel_scope.cancel()
+
+
+def _look_for_credentials(service: Service) -> None:
+    """Say now what the first send would be refused for. A key may still come, as a file."""
+    try:
+        credentials(service.loaded.config.session, service.environ)
+    except LiveHandleError as error:
+        _log.warning("no session can be opened yet: %s [%s]", error.message, error.name)
 
 
 def _store(service: Service) -> Store | None:
@@ -162,8 +173,9 @@ async def _emulator(loaded: Loaded) -> AsyncIterator[tuple[str, EmulatorFaults |
         tasks.cancel_scope.cancel()
 
 
-async def _watch_signals(stop: _Stop) -> None:
+async def _watch_signals(stop: _Stop, *, task_status: TaskStatus[None]) -> None:
     with anyio.open_signal_receiver(*_STOP_SIGNALS) as signals:
+        task_status.started()
         async for number in signals:
             stop.wish(signal.Signals(number).name)
 

@@ -6,8 +6,8 @@ the model's words ahead of its voice. So a turn keeps all words of the model and
 was heard whenever it is looked at.
 """
 
-from collections import deque
-from collections.abc import Iterable, Mapping
+from collections import Counter, deque
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from json import JSONEncoder
 
@@ -55,9 +55,12 @@ class _OpenTurn:
     model: _Words = field(default_factory=_Words)
     tools: deque[ToolUse] = field(default_factory=lambda: deque(maxlen=_MAX_TOOLS))
     next_user: _Words = field(default_factory=_Words)
+    spoken: str = ""
+    """Of the user's words, those that were not typed."""
     notes: list[int] = field(default_factory=list)
     """Typed messages among the user's words, by their numbers."""
     next_notes: list[int] = field(default_factory=list)
+    next_spoken: str = ""
     model_began: bool = False
     interrupted: bool = False
     heard_chars: int | None = None
@@ -74,6 +77,8 @@ class SavedTranscript(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """The user's words that no reply has begun to answer: they open the next turn."""
     notes: list[int]
     """The typed messages they are, by their numbers."""
+    spoken: str
+    """Of the user's words, those that were not typed."""
     last_note: int
     tools: list[ToolUse]
     """Those whose results the model has not taken up: they are of the next turn too."""
@@ -100,6 +105,17 @@ class Transcript:
         return [*([] if turn.model_began else turn.notes), *turn.next_notes]
 
     @property
+    def spoken(self) -> str:
+        """The user's words that no reply has begun to answer, but for the typed ones."""
+        turn = self._open
+        return turn.next_spoken if turn.model_began else turn.spoken
+
+    def give_up(self, notes: Collection[int]) -> None:
+        """Wait for no reply to these typed messages any more."""
+        for waiting in (self._open.notes, self._open.next_notes):
+            waiting[:] = [note for note in waiting if note not in notes]
+
+    @property
     def next_note(self) -> int:
         """The number that the next typed message will have."""
         return self._last_note + 1
@@ -111,7 +127,12 @@ class Transcript:
         interruption they are what interrupted it, and open the next turn (N4).
         """
         turn = self._open
-        (turn.next_user if turn.model_began and turn.interrupted else turn.user).add(text)
+        if turn.model_began and turn.interrupted:
+            turn.next_user.add(text)
+            turn.next_spoken = (turn.next_spoken + text)[-_MAX_CHARS:]
+        else:
+            turn.user.add(text)
+            turn.spoken = (turn.spoken + text)[-_MAX_CHARS:]
 
     def user_typed(self, *texts: str) -> None:
         """Append a typed message that was sent (B1), and give it its number.
@@ -145,8 +166,7 @@ class Transcript:
 
         The answer is no output of the model: it may come long after the turn of the call.
         """
-        use = ToolUse(name=_clipped(name), args=_summary(args), result=_summary(result))
-        self._open.tools.append(use)
+        self._open.tools.append(tool_use(name, args, result))
 
     def interrupted(self, heard_chars: int | None) -> None:
         """Cut the model's side to the whole words among the characters heard (N3).
@@ -167,13 +187,12 @@ class Transcript:
         """The number of the open turn, or of the next."""
         return self._number
 
-    def take_back_tools(self, count: int) -> list[ToolUse]:
-        """Take out the latest tools, and return them: their results have not arrived."""
-        finished, kept, taken = self._split(count)
+    def take_back_tools(self, tools: Iterable[ToolUse]) -> None:
+        """Take out tools: their results have not arrived."""
+        finished, kept = self._without(tools)
         self._finished.clear()
         self._finished.extend(finished)
         self._open.tools = deque(kept, _MAX_TOOLS)
-        return taken
 
     def give_back_tools(self, tools: Iterable[ToolUse]) -> None:
         """Put tools into the open turn, in which their results are told again."""
@@ -185,7 +204,11 @@ class Transcript:
         After an interruption the user's words that followed it are the open turn then (N5).
         """
         turn = self.current
-        self._open = _OpenTurn(user=self._open.next_user, notes=self._open.next_notes)
+        self._open = _OpenTurn(
+            user=self._open.next_user,
+            spoken=self._open.next_spoken,
+            notes=self._open.next_notes,
+        )
         if turn is not None:
             self._number += 1
             self._finished.append(turn)
@@ -200,14 +223,15 @@ class Transcript:
         current = self.current
         return [*self.window(n), *([] if current is None else [current])]
 
-    def export(self, *, untold_tools: int = 0) -> SavedTranscript:
+    def export(self, *, untold_tools: Sequence[ToolUse] = ()) -> SavedTranscript:
         """Return the transcript as it is to be after a restart.
 
         A reply that goes on is cut off by that: its turn is among the finished, interrupted.
-        Words that wait for their reply stay open, for it is still to come, and so do so many of
-        the latest tools: their results are told again.
+        Words that wait for their reply stay open, for it is still to come, and so do the tools
+        whose results are told again.
         """
-        turns, kept, tools = self._split(untold_tools)
+        turns, kept = self._without(untold_tools)
+        tools = list(untold_tools)
         number, user = self._number, self._open.user
         if not self._open.model_began:
             tools = [*kept, *tools]
@@ -221,6 +245,7 @@ class Transcript:
             number=number,
             user=user.until(None),
             notes=self.waiting,
+            spoken=self.spoken,
             last_note=self._last_note,
             tools=tools,
         )
@@ -232,6 +257,7 @@ class Transcript:
         self._number = saved.number
         self._open.user.add(saved.user)
         self._open.notes = list(saved.notes)
+        self._open.spoken = saved.spoken
         self._last_note = saved.last_note
         self._open.tools.extend(saved.tools)
 
@@ -241,17 +267,15 @@ class Transcript:
         self._number = 0
         self._open = _OpenTurn()
 
-    def _split(self, count: int) -> tuple[list[TranscriptTurn], list[ToolUse], list[ToolUse]]:
-        """Return the finished turns and the open one's tools, the latest `count` apart."""
-        kept, taken = _parted(list(self._open.tools), count)
-        finished = list(self._finished)
-        for i in reversed(range(len(finished))):
-            if len(taken) == count:
-                break
-            rest, more = _parted(finished[i].tool_calls, count - len(taken))
-            finished[i] = replace(finished[i], tool_calls=rest)
-            taken = more + taken
-        return finished, kept, taken
+    def _without(self, tools: Iterable[ToolUse]) -> tuple[list[TranscriptTurn], list[ToolUse]]:
+        """Return the finished turns and the open one's tools without these, the latest of each."""
+        gone = Counter(tools)
+        kept = _less(self._open.tools, gone)
+        finished = [
+            replace(turn, tool_calls=_less(turn.tool_calls, gone)) if gone.total() else turn
+            for turn in reversed(self._finished)
+        ]
+        return finished[::-1], kept
 
     def _as_turn(self, tools: Iterable[ToolUse]) -> TranscriptTurn | None:
         turn, tools = self._open, list(tools)
@@ -272,9 +296,20 @@ class Transcript:
         return "\n\n".join("\n".join(_lines(turn)) for turn in turns)
 
 
-def _parted(tools: list[ToolUse], count: int) -> tuple[list[ToolUse], list[ToolUse]]:
-    at = max(0, len(tools) - count)
-    return tools[:at], tools[at:]
+def tool_use(name: str, args: Mapping[str, object], result: object) -> ToolUse:
+    """Return an answered call as the transcript has it, with summaries of what it was about."""
+    return ToolUse(name=_clipped(name), args=_summary(args), result=_summary(result))
+
+
+def _less(tools: Iterable[ToolUse], gone: Counter[ToolUse]) -> list[ToolUse]:
+    """Return the tools without those gone, the latest first, and count these down."""
+    kept = []
+    for use in reversed(list(tools)):
+        if gone[use]:
+            gone[use] -= 1
+        else:
+            kept.append(use)
+    return kept[::-1]
 
 
 def _lines(turn: TranscriptTurn) -> list[str]:

@@ -8,7 +8,7 @@ import stat
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -16,6 +16,7 @@ import pytest
 
 from support.daemon import DaemonProcess, environment, private_directory, refused_daemon
 from support.daemon import running_daemon as running
+from support.http import DRIPS, Asked, Drip, http_server
 from support.wire import WireClient, notification, request
 
 FROM_MANAGER = """
@@ -47,6 +48,29 @@ def connecting(*flags: str) -> Iterator[DaemonProcess]:
         ) as daemon,
     ):
         yield daemon
+
+
+@contextmanager
+def fetching() -> Iterator[DaemonProcess]:
+    """Run a daemon that asks for a token, and gets it a byte at a time, for ever."""
+    asked = threading.Event()
+
+    def answer(_: Asked) -> Drip:
+        asked.set()
+        return DRIPS[1]
+
+    with http_server(answer) as server:
+        url = server.url.replace("http:", "ws:")
+        values = (f"session.base_url={url}", "session.credentials=token", _PATIENT)
+        flags = [word for value in values for word in ("--set", value)]
+        environ = {"GEMINI_API_KEY": "x" * 30}
+        with running(*flags, environ=environ) as daemon, daemon.client() as client:
+            client.send(request("connect"))
+            assert asked.wait(30)
+            yield daemon
+
+
+_PATIENT = "session.connect_timeout_ms=600000"
 
 
 # One daemon to a path.
@@ -206,6 +230,11 @@ def test_a_signal_stops_the_daemon_and_removes_the_socket(number: signal.Signals
         assert not daemon.path.exists()
 
 
+def test_a_token_that_comes_a_byte_at_a_time_holds_up_no_stop() -> None:
+    with fetching() as daemon:
+        assert daemon.stop() == 0
+
+
 @pytest.mark.parametrize("how", ["shutdown", "SIGTERM"])
 def test_stopping_answers_every_pending_call(how: str) -> None:
     with connecting() as daemon:
@@ -285,6 +314,75 @@ def test_a_session_that_cannot_be_opened_at_the_start_is_refused_in_one_line() -
         assert daemon.process.returncode == 1
         assert daemon.log[-1].endswith("[auth.missing_key]\n")
         assert not daemon.path.exists()
+
+
+def a_directory(path: Path) -> None:
+    path.mkdir()
+
+
+def a_loop(path: Path) -> None:
+    path.symlink_to(path)
+
+
+def a_key(text: str, mode: int = 0o600) -> Callable[[Path], None]:
+    def write(path: Path) -> None:
+        path.write_text(text)
+        path.chmod(mode)
+
+    return write
+
+
+@pytest.mark.parametrize(
+    ("put", "said"),
+    [
+        (None, "Put an API key into {}: session.key_file names it and it has none."),
+        (a_key("\n"), "Put an API key into {}: session.key_file names it and it has none."),
+        (a_directory, "Name a plain file for the API key: {} is none."),
+        (a_key("marked-1\nmarked-2\n"), "Copy the API key again (file {}): it holds what no"),
+        (a_key("marked-1\n", 0o644), "Run chmod 600 {}: others can reach the API key in it."),
+        (a_loop, "Make the key file {} readable: Too many levels of symbolic links."),
+    ],
+    ids=["missing", "empty", "directory", "two lines", "open to others", "unreadable"],
+)
+def test_a_wrong_key_file_is_told_at_the_start_and_may_be_set_right_later(
+    put: Callable[[Path], None] | None, said: str
+) -> None:
+    with private_directory() as directory:
+        path = directory / "key"
+        if put is not None:
+            put(path)
+        flags = ["--set", f"session.key_file={path}", "--set", "session.base_url=ws://127.0.0.1:1"]
+        with running(*flags, path=directory / "s") as daemon:
+            daemon.wait_for(
+                f"WARNING livehandled.service: no session can be opened yet: {said}".format(path)
+            )
+            assert daemon.log[-1].endswith("[auth.missing_key]\n")
+            assert "marked" not in "".join(daemon.log)
+            with daemon.client() as client:
+                error = client.error("connect")
+                assert error["data"]["name"] == "auth.missing_key"
+                assert said.format(path) in error["message"]
+                if put is a_directory:
+                    path.rmdir()
+                path.unlink(missing_ok=True)
+                a_key("marked-1\n")(path)
+                # The key is found: now it is the service that is not there.
+                assert client.error("connect")["data"]["name"] == "upstream.unreachable"
+
+
+@pytest.mark.parametrize(
+    ("flags", "environ"),
+    [
+        (["--emulator"], {}),
+        (["--set", "session.key_file=/no/such/key"], {"GEMINI_API_KEY": "x" * 30}),
+    ],
+)
+def test_a_daemon_that_can_open_a_session_warns_of_nothing(
+    flags: list[str], environ: dict[str, str]
+) -> None:
+    with running(*flags, environ=environ) as daemon:
+        assert daemon.stop() == 0
+        assert not any("WARNING" in line for line in daemon.log)
 
 
 def test_a_path_that_is_no_utf8_is_shown_as_well_as_it_can_be() -> None:

@@ -122,8 +122,8 @@ snapshots = st.builds(
     calls=st.just([]),
     unsent=st.lists(messages, max_size=3),
     owed=st.booleans(),
-    told=st.lists(st.builds(Told, contents, counts), max_size=3),
-    since=st.lists(st.builds(Told, contents, counts), max_size=3),
+    told=st.lists(st.builds(Told, st.sampled_from(["user", "model"]), texts, counts), max_size=3),
+    since=st.lists(st.builds(Told, st.sampled_from(["user", "model"]), texts, counts), max_size=3),
     open=st.booleans(),
     saved_at_ms=counts,
 )

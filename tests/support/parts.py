@@ -294,6 +294,12 @@ class Parts:
         ledger.read(ledger.last, self.now - 1.0)  # long enough ago to count
         return [frame for frame in frames if frame]
 
+    def write_unread(self) -> None:
+        """Have all that waits written, and nothing of it read."""
+        while (message := self.outbox.take(self.now)) is not None:
+            self.written += 1
+            self.session.resumption.ledger.wrote(message, self.written)
+
     def lose(self, error: LiveHandleError | None = None) -> None:
         """Lose the connection; without an error it is given up."""
         self.session.dropped(error)

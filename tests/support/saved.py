@@ -46,6 +46,7 @@ def snapshot(number: int = 1, *, size: int = 0) -> Snapshot:
             number=1,
             user="",
             notes=[],
+            spoken="",
             last_note=0,
             tools=[],
         ),
@@ -56,8 +57,8 @@ def snapshot(number: int = 1, *, size: int = 0) -> Snapshot:
             Message(b"still to be sent", "text", [text_content("still to be sent", "user")], [])
         ],
         owed=True,
-        told=[Told(text_content("told to the model", "model"), 0)],
-        since=[Told(text_content("told later", "model"), 1)],
+        told=[Told("model", "told to the model", 0)],
+        since=[Told("model", "told later", 1)],
         open=True,
         saved_at_ms=number,
     )

@@ -100,7 +100,7 @@ class Key:
 
 def fingerprint(*identity: str) -> str:
     """Return what tells one identity from another, and nothing of it."""
-    return sha256("\0".join(identity).encode()).hexdigest()[:16]
+    return sha256("\0".join(identity).encode(errors="backslashreplace")).hexdigest()[:16]
 
 
 def find_key(session: Session, environ: Mapping[str, str]) -> Key | None:
@@ -120,7 +120,7 @@ def find_key(session: Session, environ: Mapping[str, str]) -> Key | None:
         if key := _key_in(path, private=False):
             return _checked(key, f"file {path}")
     if session.key_file:
-        path = Path(session.key_file).expanduser()
+        path = Path(os.path.expanduser(session.key_file))  # noqa: PTH111 - Path's own raises for a user that is none
         if key := _key_in(path, private=True):
             return _checked(key, f"file {path}")
         raise missing(f"Put an API key into {path}: session.key_file names it and it has none.")
@@ -157,7 +157,9 @@ def _key_in(path: Path, *, private: bool) -> str:
     except FileNotFoundError:
         return ""
     except OSError as error:
-        raise missing(f"Make the key file {path} readable: {error.strerror}.") from error
+        raise _unreadable(path, error) from error
+    except ValueError:  # a path with a NUL in it
+        return ""
     try:
         mode = os.fstat(opened).st_mode
         if not stat.S_ISREG(mode):
@@ -165,8 +167,14 @@ def _key_in(path: Path, *, private: bool) -> str:
         if private and mode & 0o077:
             raise missing(f"Run chmod 600 {path}: others can reach the API key in it.")
         return os.read(opened, _MAX_FILE_BYTES).decode("latin-1").strip()
+    except OSError as error:
+        raise _unreadable(path, error) from error
     finally:
         os.close(opened)
+
+
+def _unreadable(path: Path, error: OSError) -> LiveHandleError:
+    return missing(f"Make the key file {path} readable: {error.strerror}.")
 
 
 def _checked(key: str, origin: str) -> Key:

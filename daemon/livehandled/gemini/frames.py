@@ -40,19 +40,21 @@ def ask(model: Traits) -> bytes:
     return client_content((), turn_complete=True)
 
 
-def seed(turns: Sequence[tuple[Role, str]], model: Traits) -> list[bytes]:
-    """Return what was said before, for a fresh session: it is known then, and not answered.
+def seed(
+    turns: Sequence[tuple[Role, str]], model: Traits, *, announced: bool = True
+) -> list[bytes]:
+    """Return what was said before: it is known then, and not answered.
 
-    They are the first frames after the setup, which was made for seeding. No turns are no
-    frames: an announced history that does not come would swallow the user's first turn
-    (wire 4.5).
+    They are the first frames after the setup. `announced`: that was made for seeding a fresh
+    session. No turns are no frames: an announced history that does not come would swallow the
+    user's first turn (wire 4.5).
     """
     if not turns:
         return []
     contents = [text_content(text, role) for role, text in turns]
-    if model.seed == "history":
+    if announced and model.seed == "history":
         return [client_content(contents, turn_complete=True)]
-    if turns[-1][0] == "model":
+    if model.seed != "history" and turns[-1][0] == "model":
         contents.append(text_content(_GOES_ON, "user"))
     return [client_content(contents, turn_complete=False)]
 

@@ -135,6 +135,7 @@ class Conversation:
         if self.turn_open and not (turn_stays and not self._replied):
             self._close_turn(RECONNECTED)
             self.turn_open = turn_stays or self._user_speaking
+        self._cut_off = False
         self.generating = False
         if self.phase != "disconnected":
             self._move("disconnected")

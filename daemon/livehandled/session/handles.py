@@ -9,6 +9,7 @@ _VALID_MS = {"vertex": 24 * 3_600_000}
 _VALID_ELSEWHERE_MS = 2 * 3_600_000
 # A handle that was refused is not worth a second try, should the service send it again.
 _REMEMBERED = 16
+_NONE_AT_REST = "no handle has come at rest, and what another covers is not known"
 
 
 class Kept(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,7 +61,7 @@ class Handles:
     @property
     def resumable(self) -> bool:
         """Whether the session could be resumed just now, as the last update said."""
-        return self._resumable
+        return self._resumable and self._kept is not None
 
     def update(
         self,
@@ -90,7 +91,8 @@ class Handles:
         self._resumable = bool(resumable)
         if handle:
             self._unused.append(handle)
-            self._why_none = Why("no handle has come at rest, and what another covers is not known")
+            if resumable:
+                self._why_none = Why(_NONE_AT_REST)
 
     def touch(self, at_ms: int) -> None:
         """Note that the conversation is open: a handle's validity counts from its end."""

@@ -4,8 +4,9 @@ Sans-I/O. The service acknowledges nothing. What it has read is known by the pon
 followed it, for both keep their order on the wire, or by the index that Vertex gives with a
 handle. Read is not taken up: what the service sends next may have been made before. So a message
 counts as taken up by the conversation once a reply begins or a turn completes that can only have
-come after it. A handle that comes when everything was taken up covers everything; no other is
-used (`Resumption.keep_handle`).
+come after it, and a text as answered by a reply that can only be its own. A handle that comes when
+everything was taken up and answered covers everything; no other is used
+(`Resumption.keep_handle`).
 """
 
 from collections import deque
@@ -13,6 +14,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from livehandled.gemini.content import text_of
 from livehandled.session.history import Told
 from livehandled.session.outbox import SUPERSEDED, Message
 
@@ -25,23 +27,36 @@ way from its socket to the model for as long."""
 
 _MAX_SENT = 256
 _MAX_TOLD = 256
-"""Turns of context that are remembered for a session begun anew."""
+_MAX_TOLD_CHARS = 2**20
+"""What is remembered of context: so many turns, and so much in all."""
 
 
 @dataclass(slots=True)
 class _Sent:
     number: int
     index: int
-    """Of the frame among all that this side sent on its connection; the setup is 0 (wire 3.3)."""
+    """Of the frame among all that this side sent on its connection; the setup is taken for 0."""
     message: Message
     at_rest: bool
     """Of text: nothing else can bring the next reply about."""
     read_at: float | None = None
     taken: bool = False
+    """The conversation has gone on with it."""
+    answered: bool = False
 
     @property
     def asks(self) -> bool:
-        return self.message.kind == "text" and not self.taken
+        """Whether the model may owe a reply to it."""
+        return self.message.kind == "text" and not self.answered
+
+    @property
+    def told(self) -> bool:
+        """Whether it is told another connection in words, and not sent again.
+
+        Context that was read asks for nothing, and nothing may ever follow it.
+        """
+        read_context = self.message.kind == "context" and self.read_at is not None
+        return self.taken or (read_context and not self.message.answers)
 
 
 class Again(NamedTuple):
@@ -63,19 +78,21 @@ class Ledger:
     """
 
     def __init__(self, told: Iterable[Told] = (), since: Iterable[Told] = ()) -> None:
-        self.told: deque[Told] = deque(told, maxlen=_MAX_TOLD)
-        self.since: list[Told] = list(since)
+        self.told: deque[Told] = deque(told)
+        self.since: deque[Told] = deque(since)
         self.last = 0
         """The number of the last message that was written."""
         self.whole = True
         """Whether it holds everything since the newest handle."""
         self._sent: list[_Sent] = []
         self._rests = False
+        self._reply_at: float | None = None
+        """When the reply of the turn under way began."""
 
     @property
     def settled(self) -> bool:
-        """Whether the conversation has taken up everything: a handle covers it all now."""
-        return all(sent.taken for sent in self._sent)
+        """Whether everything was taken up and answered: a handle covers it all now."""
+        return all(sent.taken and not sent.asks for sent in self._sent)
 
     @property
     def unread(self) -> bool:
@@ -99,6 +116,7 @@ class Ledger:
     def connected(self) -> None:
         """Note another connection, on which nothing goes on yet."""
         self._rests = True
+        self._reply_at = None
 
     def wrote(self, message: Message, index: int) -> None:
         """Note a message that is being written, as the frame of that index."""
@@ -118,16 +136,19 @@ class Ledger:
                 sent.read_at = now
 
     def consumed(self, index: int) -> None:
-        """Note that the conversation has taken up all frames up to this index (wire 3.3)."""
+        """Note that the conversation has taken up all frames up to this index (Vertex)."""
         for sent in self._sent:
             sent.taken |= sent.index <= index
 
     def reply_began(self, now: float) -> None:
         """Note the first output of a reply."""
         self._rests = False
+        self._reply_at = now
         asking = self._asking()
         certain = asking.number if asking is not None and asking.at_rest else 0
-        self._goes_on(now - _REPLY_S, upto=certain)
+        for sent in self._sent:
+            if sent.number <= certain or _read_by(sent, now - _REPLY_S):
+                sent.taken = sent.answered = True
 
     def interrupted(self, now: float) -> None:
         """Note that a reply was cut off, and not by the user's voice: a text was read."""
@@ -136,8 +157,13 @@ class Ledger:
             self.read(asking.number, now)
 
     def turn_completed(self, now: float) -> None:
-        """Note the end of a turn."""
-        self._goes_on(now - _TURN_S)
+        """Note the end of a turn. It may have answered the text that was the first to ask."""
+        for sent in self._sent:
+            sent.taken |= _read_by(sent, now - _TURN_S)
+        began, self._reply_at = self._reply_at, None
+        asking = self._asking()
+        if asking is not None and asking.taken and began is not None and _read_by(asking, began):
+            asking.answered = True
 
     def covered(self) -> None:
         """Note a handle that covers everything."""
@@ -145,6 +171,7 @@ class Ledger:
         self.told.extend(one for sent in self._sent for one in context_of(sent.message))
         self.since.clear()
         self._sent.clear()
+        self._bound()
         self.whole = True
 
     def suspect(self) -> list[Message]:
@@ -171,47 +198,57 @@ class Ledger:
         since: list[Told] = []
         owed = False
         for sent in self._sent:
-            message, waits = sent.message, sent.message.note in waiting
-            if message.kind in SUPERSEDED or (message.answers and sent.taken):
-                continue  # another connection has its own, or it is told from the transcript
-            if message.only_asks:
-                owed |= sent.asks
-            elif waits or not (sent.taken or (message.note and not anew)):
+            message = sent.message
+            if message.kind in SUPERSEDED:
+                continue  # another connection has its own
+            if message.note in waiting:
                 messages.append(message)
-            else:
+            elif message.only_asks or sent.told or (message.note and not anew):
                 since += context_of(message)
-                owed |= sent.asks
+                owed |= sent.asks and not (anew and sent.taken)
+            else:
+                messages.append(message)
         return Again(messages, since, owed)
 
     def lost(self, since: Iterable[Told]) -> None:
         """Note the end of the connection; `since` is told, and everything else sent again."""
-        self.since = list(since)
+        self.since = deque(since)
         self._sent.clear()
         self._bound()
 
     def _asking(self) -> _Sent | None:
         return next((sent for sent in self._sent if sent.asks), None)
 
-    def _goes_on(self, since: float, *, upto: int = 0) -> None:
-        for sent in self._sent:
-            early = sent.read_at is not None and sent.read_at <= since
-            sent.taken |= early or sent.number <= upto
-
     def _bound(self) -> None:
-        """Keep no more than so many, where no handle comes: not all is known any more then."""
-        while len(self._sent) > _MAX_SENT and self._sent[0].taken:
-            self.told.extend(context_of(self._sent.pop(0).message))
+        """Keep no more than so much where no handle comes: not all is known any more then."""
+        if len(self._sent) > _MAX_SENT:
+            spare = next((one for one in self._sent if one.told and not one.asks), None)
+            if spare is not None:
+                self._sent.remove(spare)
+                self.since.extend(context_of(spare.message))
+        while _too_much(self.since):
+            self.told.append(self.since.popleft())
             self.whole = False
-        surplus = self.since[:-_MAX_TOLD]
-        if surplus:
-            self.told.extend(surplus)
-            del self.since[: len(surplus)]
-            self.whole = False
+        while _too_much(self.told):
+            self.told.popleft()
+
+
+def _read_by(sent: _Sent, at: float) -> bool:
+    return sent.read_at is not None and sent.read_at <= at
+
+
+def _too_much(told: Collection[Told]) -> bool:
+    if len(told) > _MAX_TOLD:
+        return True
+    return len(told) > 1 and sum(len(one.words) for one in told) > _MAX_TOLD_CHARS
 
 
 def context_of(message: Message) -> list[Told]:
     """Return what of a message no transcript has; a result is among the transcript's tools."""
-    if message.answers or message.kind == "seed":
+    if message.answers or message.kind in SUPERSEDED:
         return []
-    turns = [turn for turn in message.contents if not (message.note and turn.role == "user")]
-    return [Told(turn, message.turn) for turn in turns]
+    return [
+        Told("user" if turn.role == "user" else "model", words, message.turn)
+        for turn in message.contents
+        if not (message.note and turn.role == "user") and (words := text_of(turn))
+    ]

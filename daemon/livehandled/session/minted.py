@@ -6,19 +6,32 @@ import re
 from collections import deque
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from http.client import HTTPException
-from urllib.error import HTTPError, URLError
+from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
+from urllib.error import URLError
 from urllib.parse import unquote, urlsplit, urlunsplit
-from urllib.request import HTTPRedirectHandler, ProxyHandler, Request, build_opener
+from urllib.request import (
+    HTTPErrorProcessor,
+    HTTPHandler,
+    HTTPSHandler,
+    ProxyHandler,
+    Request,
+    build_opener,
+)
 
 from livehandle_proto.errors import LiveHandleError
 from livehandled.gemini.auth import TOKEN_PREFIX, Key, mask
 from livehandled.gemini.closing import meaning_of_http
 from livehandled.gemini.endpoints import public
-from livehandled.session.fetching import in_thread, passwords, proxies, unreachable
+from livehandled.session.fetching import (
+    MAX_ANSWER_BYTES,
+    Fetching,
+    Sockets,
+    passwords,
+    proxies,
+    unreachable,
+)
 
 _SCHEMES = {"ws": "http", "wss": "https"}
-_MAX_ANSWER_BYTES = 65_536
 _TOKEN_LIFE = timedelta(hours=1)
 """Messages stop with their token. By default that is after 30 minutes, below the life of a
 connection (wire 1.2)."""
@@ -42,6 +55,7 @@ class Minted:
         self._url = url
         self._proxy = proxy
         self._timeout_s = timeout_s
+        self._fetching = Fetching(timeout_s, public(url))
         self._tokens: deque[str] = deque(maxlen=_KEPT_TOKENS)
 
     @property
@@ -60,11 +74,11 @@ class Minted:
 
     async def authorise(self, *, reuse: bool = False) -> Mapping[str, str]:  # noqa: ARG002 - a token is good for one connection
         """Mint a token, and return the header that carries it."""
-        token = await in_thread(self._mint, self._timeout_s, public(self._url))
+        token = await self._fetching.run(self._mint)
         self._tokens.append(token)
         return Key(token, self.origin).headers()
 
-    def _mint(self) -> str:
+    def _mint(self, sockets: Sockets) -> str:
         """Return a new token. Blocks."""
         until = datetime.now(UTC) + _TOKEN_LIFE
         body = {"uses": 1, "expireTime": until.strftime("%Y-%m-%dT%H:%M:%SZ")}
@@ -74,18 +88,17 @@ class Minted:
             data=json.dumps(body).encode(),
             headers={"Content-Type": "application/json", **basic, **self._key.headers()},
         )
-        opener = build_opener(ProxyHandler(proxies(self._proxy, self._url)), _NoRedirect())
+        routes = ProxyHandler(proxies(self._proxy, self._url))
+        opener = build_opener(routes, _Watched(sockets), _AsItIs())
         try:
             with opener.open(request, timeout=self._timeout_s) as response:
-                said = response.read(_MAX_ANSWER_BYTES)
-        except HTTPError as error:
-            with error:
-                said = error.read(_MAX_ANSWER_BYTES)
-            raise meaning_of_http(error.code, said, self.secrets()) from error
+                status, said = response.status, response.read(MAX_ANSWER_BYTES)
         # A ValueError is a host that is no name.
         except (OSError, HTTPException, ValueError) as error:
             why = error.reason if isinstance(error, URLError) else error
             raise self._failed(mask(str(why) or type(error).__name__, self.secrets())) from error
+        if not 200 <= status < 300:
+            raise meaning_of_http(status, said, self.secrets())
         return self._token_in(said)
 
     def _token_in(self, said: bytes) -> str:
@@ -112,8 +125,25 @@ def _without_user(url: str) -> tuple[str, dict[str, str]]:
     return urlunsplit(parts._replace(netloc=host)), {"Authorization": f"Basic {basic}"}
 
 
-class _NoRedirect(HTTPRedirectHandler):
-    """A redirect would carry the key to another host."""
+class _Watched(HTTPSHandler, HTTPHandler):
+    """Connects, over sockets that can be shut from outside."""
 
-    def redirect_request(self, *_args: object, **_more: object) -> None:
-        return None
+    def __init__(self, sockets: Sockets) -> None:
+        super().__init__()
+        self._sockets = sockets
+
+    def http_open(self, req: Request) -> HTTPResponse:
+        return self.do_open(self._sockets.watched(HTTPConnection), req)
+
+    def https_open(self, req: Request) -> HTTPResponse:
+        return self.do_open(self._sockets.watched(HTTPSConnection), req)
+
+
+class _AsItIs(HTTPErrorProcessor):
+    """Hands every answer on: a refusal is read, and a redirect would take the key elsewhere."""
+
+    def http_response(self, _request: Request, response: HTTPResponse) -> HTTPResponse:
+        return response
+
+    def https_response(self, _request: Request, response: HTTPResponse) -> HTTPResponse:
+        return response

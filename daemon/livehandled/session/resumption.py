@@ -16,7 +16,7 @@ from livehandled.gemini.content import text_content
 from livehandled.gemini.server import SessionResumptionUpdate
 from livehandled.session.connection import Plan
 from livehandled.session.handles import Handles, Kept
-from livehandled.session.history import Told, Turn, history
+from livehandled.session.history import Told, Turn, clipped, history
 from livehandled.session.ledger import Again, Ledger, context_of
 from livehandled.session.outbox import SUPERSEDED, Message, Outbox
 from livehandled.transcript import KEPT_TURNS, Transcript
@@ -75,8 +75,6 @@ class Resumption:
         self.ledger = Ledger(before.told, before.since)
         self.covered_turns = before.covered_turns
         """How many turns of the transcript the handle covers."""
-        self._covered_chars = 0
-        """Of the user's words in the turn after those."""
         self._owed = before.owed
         self._plan = plan
         self._transcript = transcript
@@ -109,7 +107,8 @@ class Resumption:
             else:
                 return Way("handle", handle=usable, seed=uncovered)
         known = [*self.ledger.told, *self.ledger.since]
-        seed = history(known, self._transcript.window(KEPT_TURNS))
+        said = history(known, self._transcript.window(KEPT_TURNS))
+        seed = clipped([*said, *self._beside()])
         return Way("reseeded" if seed else "fresh", seed=seed, reason=reason)
 
     def again(self, outbox: Outbox) -> Again:
@@ -161,7 +160,7 @@ class Resumption:
         return Message(frames.text_turn(text, self._plan.traits), "text", answers=[(call, answer)])
 
     def keep_handle(self, update: SessionResumptionUpdate, *, replied: bool) -> bool:
-        """Take the service's update; return whether it brought a handle.
+        """Take the service's update; return whether it brought a handle to keep.
 
         Nothing says what a handle covers, so one is kept only where nothing goes on that it may
         or may not cover: `replied` is whether the model has begun to answer in the open turn.
@@ -170,9 +169,10 @@ class Resumption:
         plan = self._plan
         if update.last_consumed_client_message_index is not None:
             self.ledger.consumed(update.last_consumed_client_message_index)
-        if replied or self._transcript.waiting or not self.ledger.settled:
+        script = self._transcript
+        if replied or script.current or script.waiting or not self.ledger.settled:
             self.handles.pass_over(update.new_handle, update.resumable)
-            return bool(update.new_handle and update.resumable)
+            return False
         if not self.handles.update(
             update.new_handle,
             update.resumable,
@@ -183,10 +183,13 @@ class Resumption:
         ):
             return False
         self.ledger.covered()
-        self.covered_turns = self._transcript.number
-        current = self._transcript.current
-        self._covered_chars = len(current.user) if current is not None else 0
+        self.covered_turns = script.number
         return True
+
+    @property
+    def kept(self) -> Kept | None:
+        """The handle, if everything is known that it does not cover."""
+        return self.handles.kept if self.ledger.whole else None
 
     def last_words(self) -> tuple[str, str]:
         """Return what user and model last said, as far as the service knows by the handle."""
@@ -196,13 +199,12 @@ class Resumption:
         return user, next((turn.model for turn in known if turn.model), "")
 
     def _seeds(self, way: Way) -> list[bytes]:
-        traits = self._plan.traits
-        if way.restored != "handle":
-            return frames.seed(way.seed, traits)
-        if not way.seed:
-            return []
-        turns = [text_content(text, role) for role, text in way.seed]
-        return [frames.client_content(turns, turn_complete=False)]
+        return frames.seed(way.seed, self._plan.traits, announced=way.restored != "handle")
+
+    def _beside(self) -> list[Turn]:
+        """Return what the user said aloud in the turn whose typed words are sent again."""
+        words = self._transcript.spoken.strip()
+        return [("user", words)] if words and self._transcript.waiting else []
 
     def _uncovered(self) -> list[Turn] | None:
         """Return the turns since the newest handle; None where not all are known any more."""
@@ -210,10 +212,7 @@ class Resumption:
         newer = [turn for turn in turns if turn.turn_number >= self.covered_turns]
         if not self.ledger.whole or self._transcript.number - self.covered_turns > len(newer):
             return None
-        if newer and newer[0].turn_number == self.covered_turns:
-            words = newer[0].user[self._covered_chars :]
-            newer[0] = msgspec.structs.replace(newer[0], user=words)
-        return history(self.ledger.since, newer)
+        return [*history(self.ledger.since, newer), *self._beside()]
 
 
 def late_result(call: FunctionCall, answer: ToolAnswer) -> str:

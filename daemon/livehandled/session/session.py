@@ -13,6 +13,7 @@ from livehandle_proto import topics as t
 from livehandle_proto import values as v
 from livehandle_proto.errors import LiveHandleError
 from livehandle_proto.methods import ToolAnswer
+from livehandle_proto.transcripts import ToolUse
 from livehandled.gemini import frames
 from livehandled.gemini.auth import mask
 from livehandled.gemini.codec import Decoded
@@ -28,7 +29,7 @@ from livehandled.session.repeats import Repeats
 from livehandled.session.resumption import Resumption, TakenUp, Way
 from livehandled.session.rotation import Quiet
 from livehandled.session.router import Router
-from livehandled.transcript import Transcript
+from livehandled.transcript import Transcript, tool_use
 
 _log = logging.getLogger(__name__)
 
@@ -259,11 +260,6 @@ class Session:
         """Return the calls that clients may still answer, be it as text alone."""
         return list((self.conversation.lost_calls | self.conversation.open_calls).values())
 
-    @property
-    def untold_tools(self) -> int:
-        """How many of the transcript's latest tools have results that may not have arrived."""
-        return _answers_in(self.again().messages)
-
     # For the supervisor.
 
     @property
@@ -289,6 +285,7 @@ class Session:
         Return whether there was anything.
         """
         rejected = self.resumption.ledger.suspect()
+        self._transcript.give_up({message.note for message in rejected})
         for message in rejected:
             self.tell(
                 LiveHandleError(
@@ -395,7 +392,9 @@ class Session:
             self.last_close = close
         self._lost_at, self._dropped_before = now, self.outbox.dropped
         self._link = None
-        tools = self._transcript.take_back_tools(self.untold_tools)
+        # Results that may not have arrived stand in the turn in which they are told again.
+        tools = tools_in(self.again().messages)
+        self._transcript.take_back_tools(tools)
         # The user's words that are sent again are not to be told as a finished turn as well.
         stays = bool(self._transcript.waiting)
         self._router.dropped(self.conversation.drop(turn_stays=stays))
@@ -502,8 +501,10 @@ class Session:
             self._link.look()
 
 
-def _answers_in(messages: Sequence[Message]) -> int:
-    return sum(len(message.answers) for message in messages)
+def tools_in(messages: Sequence[Message]) -> list[ToolUse]:
+    """Return the answers to calls in messages, as the transcript has them."""
+    answers = [one for message in messages for one in message.answers]
+    return [tool_use(call.name, call.args, answer.response) for call, answer in answers]
 
 
 def close_of(error: LiveHandleError) -> v.Close:

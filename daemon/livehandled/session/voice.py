@@ -289,7 +289,7 @@ class Voice:
         )
         if self._session.id is None:
             self._context.session_failed()
-        else:
+        elif self._session.stop_reason != "stopped":  # the next daemon goes on with it
             self._context.clear()
 
     # What is told.

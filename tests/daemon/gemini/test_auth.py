@@ -135,6 +135,17 @@ def test_a_key_file_that_cannot_be_opened_is_refused_with_the_reason(tmp_path: P
     assert "symbolic links" in refused(Session(key_file=str(loop)), {}).message
 
 
+@pytest.mark.parametrize("path", ["~no.such.user/key", "/no/such/key", "/a\0b"])
+def test_a_key_file_that_cannot_be_is_named(path: str) -> None:
+    message = refused(Session(key_file=path), {}).message
+    assert f"Put an API key into {path}: session.key_file names it" in message
+
+
+def test_a_key_file_that_cannot_be_read_is_refused_with_the_reason() -> None:
+    # A plain file of mode 0600, with nothing at its beginning.
+    assert "Input/output error" in refused(Session(key_file="/proc/self/mem"), {}).message
+
+
 @pytest.mark.parametrize("key", [f"{KEY}\nx", f"{KEY} x", f"{KEY}é", f"{KEY}\x00"])
 def test_a_key_that_no_header_can_carry_is_refused(key_file: Path, key: str) -> None:
     key_file.write_text(key)

@@ -8,9 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from livehandle_proto.transcripts import ToolUse, TranscriptTurn
-from livehandled.gemini.content import Content, FunctionCall, Part, text_content
-from livehandled.session import history as module
-from livehandled.session.history import Told, Turn, history
+from livehandled.session.history import Told, Turn, clipped, history
 
 USE = ToolUse(name="f", args='{"n":1}', result='{"output":2}')
 
@@ -24,7 +22,7 @@ def turn(
 
 
 def told(words: str, number: int = 0, *, role: Literal["user", "model"] = "model") -> Told:
-    return Told(text_content(words, role), number)
+    return Told(role, words, number)
 
 
 @pytest.mark.parametrize(
@@ -57,11 +55,6 @@ def told(words: str, number: int = 0, *, role: Literal["user", "model"] = "model
                 ("model", "Hello."),
             ],
         ),
-        (
-            [Told(Content(parts=[Part(text="a"), Part(text="b")], role="model"), 0)],
-            [],
-            [("model", "ab")],
-        ),
         # Context stands before the turn that it was given in, as it was.
         (
             [told("a"), told("b", 1), told("c", 1), told("d", 9)],
@@ -76,8 +69,6 @@ def told(words: str, number: int = 0, *, role: Literal["user", "model"] = "model
                 ("model", "d"),
             ],
         ),
-        # What is no text cannot be told in words.
-        ([Told(Content(parts=[Part(function_call=FunctionCall(name="f"))]), 0)], [], []),
     ],
 )
 def test_turn_by_turn_is_told_each_behind_its_context(
@@ -86,31 +77,30 @@ def test_turn_by_turn_is_told_each_behind_its_context(
     assert history(before, turns) == said
 
 
-def test_of_too_much_the_newest_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_MAX_CHARS", 10)
-    turns = [turn("aaaa", "bbbb"), turn("cccc", "dddd", 1)]
-    assert history([], turns) == [("user", "cccc"), ("model", "dddd")]
-    assert history([told("x")], turns[1:]) == [
-        ("model", "x"),
-        ("user", "cccc"),
-        ("model", "dddd"),
-    ]
-    assert history([], [turn("x" * 11)]) == []
+@pytest.mark.parametrize(
+    ("turns", "most", "kept"),
+    [
+        ([], 10, []),
+        ([("user", "aaaa"), ("model", "bbbb")], 10, [("user", "aaaa"), ("model", "bbbb")]),
+        ([("user", "aaaa"), ("model", "bbbb")], 8, [("user", "aaaa"), ("model", "bbbb")]),
+        ([("user", "abcd"), ("model", "efgh")], 7, [("user", "…cd"), ("model", "efgh")]),
+        ([("user", "abcd"), ("model", "efgh")], 5, [("model", "efgh")]),
+        ([("user", "abcd"), ("model", "efgh")], 3, [("model", "…gh")]),
+        ([("model", "x" * 60_000)], 48_000, [("model", "…" + "x" * 47_999)]),
+    ],
+)
+def test_of_too_much_the_end_is_told(turns: list[Turn], most: int, kept: list[Turn]) -> None:
+    assert clipped(turns, most) == kept
 
 
-words = st.text(max_size=12)
+words = st.text(min_size=1, max_size=12)
 
 
-@given(st.lists(st.tuples(words, words), max_size=12), st.integers(0, 60))
-def test_the_history_is_the_end_of_all_that_was_said_and_fits(
-    said: list[tuple[str, str]], most: int
-) -> None:
-    turns = [turn(user, model, number) for number, (user, model) in enumerate(said)]
-    every = [t for u, m in said for t in (("user", u.strip()), ("model", m.strip())) if t[1]]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "_MAX_CHARS", most)
-        kept = history([], turns)
-    assert kept == every[len(every) - len(kept) :]
+@given(st.lists(st.tuples(st.just("user"), words), max_size=12), st.integers(0, 60))
+def test_what_is_kept_fits_and_is_the_end_of_all_that_was_said(said: list[Turn], most: int) -> None:
+    kept = clipped(said, most)
     assert sum(len(text) for _, text in kept) <= most
-    following = every[: len(every) - len(kept)][-1:]
-    assert all(sum(len(text) for _, text in [*following, *kept]) > most for _ in following)
+    whole = [text for _, text in kept[1:]]
+    assert whole == [text for _, text in said][len(said) - len(whole) :]
+    if kept and kept[0] not in said:
+        assert said[len(said) - len(kept)][1].endswith(kept[0][1][1:])

@@ -9,7 +9,7 @@ import pytest
 
 from livehandle_proto.methods import ToolAnswer
 from livehandle_proto.values import FunctionCall
-from livehandled.gemini.content import text_content, text_of
+from livehandled.gemini.content import text_content
 from livehandled.session import ledger as module
 from livehandled.session.history import Told
 from livehandled.session.ledger import Again, Ledger
@@ -56,7 +56,7 @@ def names(messages: Iterable[Message]) -> list[str]:
 
 
 def words(told: Iterable[Told]) -> list[str]:
-    return [f"{text_of(one.content)}@{one.turn}" for one in told]
+    return [f"{one.words}@{one.turn}" for one in told]
 
 
 STEPS: dict[str, Callable[[Ledger], None]] = {
@@ -92,6 +92,9 @@ def after(*steps: str) -> Ledger:
         (["t1", "read", "reply soon"], False),
         (["t1", "read", "reply soon", "turn soon"], False),
         (["t1", "read", "reply soon", "turn"], True),
+        (["t1", "read", "turn"], False),  # without a reply nobody was answered
+        (["t1", "t2", "read", "reply soon", "turn"], False),  # the reply is the first's
+        (["t1", "t2", "read", "reply soon", "turn", "reply"], True),
         (["t1", "read", "reply"], True),
         (["t1", "turn", "read"], False),
         (["c", "read", "turn soon"], False),
@@ -120,9 +123,9 @@ def test_a_message_is_taken_up_where_what_follows_can_only_have_come_after_it(
 
 
 def test_where_the_service_tells_how_far_it_has_come_no_time_counts() -> None:
-    ledger = after("t1", "m", "t2")
+    ledger = after("c1", "m", "c2")
     ledger.consumed(2)
-    assert names(ledger.again([], anew=True).messages) == ["t2"]
+    assert names(ledger.again([], anew=True).messages) == ["c2"]
     ledger.consumed(3)
     assert ledger.settled
 
@@ -138,16 +141,20 @@ def test_where_the_service_tells_how_far_it_has_come_no_time_counts() -> None:
         (["b"], [1], ["b"], [], False),
         # Its turn is over, and is told.
         (["t1"], [], [], [], True),
+        (["t1", "read", "turn"], [], [], [], True),
         (["t1", "read", "reply"], [], [], [], False),
         (["u1"], [], [], [], False),
         (["b"], [], [], ["bc@0"], True),
         (["b", "read", "reply"], [], [], ["bc@0"], False),
         # No transcript has it.
         (["c"], [], ["c"], [], False),
+        (["c", "read"], [], [], ["c@7"], False),
         (["c", "read", "turn"], [], [], ["c@7"], False),
         # It is among the transcript's tools once it was taken up, and told again before.
         (["r", "l"], [], ["r", "l"], [], False),
-        (["r", "l", "read", "turn"], [], [], [], False),
+        (["r", "read", "turn"], [], [], [], False),
+        (["l", "read", "turn"], [], [], [], True),
+        (["l", "read", "reply"], [], [], [], False),
         # It only asks.
         (["a"], [], [], [], True),
         (["a", "read", "reply"], [], [], [], False),
@@ -264,15 +271,24 @@ def test_what_a_handle_covers_of_context_is_remembered_and_bounded() -> None:
 
 def test_where_no_handle_ever_comes_the_ledger_stays_small_and_says_that_it_is_not_whole() -> None:
     ledger = Ledger()
-    for number in range(1000):
+    for number in range(1000):  # no reply follows it
         ledger.wrote(message(f"c{number}"), number)
         ledger.read(ledger.last, float(number))
-        ledger.reply_began(number + LATER)
-    assert len(ledger.again([], anew=False).since) == 256
-    assert len(ledger.told) == 256
-    assert not ledger.whole
+    again = ledger.again([], anew=False)
+    assert again.messages == []
+    assert (len(ledger._sent), len(again.since), len(ledger.told)) == (256, 256, 256)
+    assert [len(ledger.since), ledger.whole] == [256, False]
     ledger.covered()
     assert ledger.whole
+
+
+def test_what_is_remembered_of_context_is_bounded_in_characters_too() -> None:
+    ledger = Ledger()
+    for number in range(5):
+        turn = text_content("x" * 400_000, "model")
+        ledger.wrote(Message(b"c", "context", [turn]), number)
+    ledger.covered()
+    assert len(ledger.told) == 2
 
 
 def test_what_was_told_over_many_connections_is_bounded_too() -> None:
@@ -286,8 +302,8 @@ def test_what_was_told_over_many_connections_is_bounded_too() -> None:
     assert not ledger.whole
 
 
-def test_what_was_not_taken_up_is_never_forgotten() -> None:
+def test_what_nobody_may_have_read_and_what_was_not_answered_is_never_forgotten() -> None:
     ledger = Ledger()
     for number in range(1000):
-        ledger.wrote(message(f"c{number}"), number)
-    assert len(ledger.again([], anew=False).messages) == 1000
+        ledger.wrote(message(f"c{number}" if number % 2 else f"t{number}"), number)
+    assert len(ledger.again(range(1000), anew=False).messages) == 1000

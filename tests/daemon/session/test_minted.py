@@ -6,6 +6,7 @@ import threading
 from base64 import b64decode
 from datetime import UTC, datetime, timedelta
 from itertools import count
+from pathlib import Path
 
 import pytest
 
@@ -13,7 +14,7 @@ from livehandle_proto.errors import LiveHandleError
 from livehandled.gemini.auth import Key
 from livehandled.gemini.closing import action_of
 from livehandled.session.minted import Minted, mint_url
-from support.http import Answer, Asked, http_server
+from support.http import DRIPS, Answer, Asked, Drip, certified, http_server
 
 pytestmark = pytest.mark.anyio
 
@@ -172,6 +173,40 @@ async def test_a_service_that_is_silent_is_given_up() -> None:
         error = await failure(minting(server.url, timeout_s=0.1))
         over.set()
     assert error.name == "upstream.unreachable"
+
+
+@pytest.mark.parametrize("drip", DRIPS)
+async def test_a_service_that_drips_is_ended_with_the_deadline(drip: Drip) -> None:
+    with http_server(lambda _: drip) as server:
+        minted = minting(server.url, timeout_s=0.2)
+        for _ in range(3):
+            assert (await failure(minted)).name == "upstream.unreachable"
+        # One at a time: no thread is left where the turn is free.
+        assert minted._fetching._turn.acquire(timeout=10)
+        assert server.asked
+
+
+async def test_a_proxy_that_drips_is_ended_with_the_deadline() -> None:
+    with http_server(lambda _: DRIPS[1]) as proxy:
+        minted = minting("https://service.example", proxy=proxy.url, timeout_s=0.2)
+        assert (await failure(minted)).name == "upstream.unreachable"
+        assert minted._fetching._turn.acquire(timeout=10)
+    assert [asked.method for asked in proxy.asked] == ["CONNECT"]
+
+
+async def test_a_refusal_that_breaks_off_is_one_all_the_same() -> None:
+    short = Answer(b"{", 403, {"content-length": "10"})
+    assert (await failure_of(short)).name == "auth.rejected"
+    broken = Answer(b"x", 403, {"transfer-encoding": "chunked"})
+    assert (await failure_of(broken)).name == "upstream.unreachable"
+
+
+async def test_tokens_are_minted_over_tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    context, trusted = certified(tmp_path)
+    monkeypatch.setenv("SSL_CERT_FILE", str(trusted))
+    with http_server(lambda _: Answer(token()), tls=context) as server:
+        headers = await minting(server.url).authorise()
+    assert headers == {"Authorization": "Token auth_tokens/t-1"}
 
 
 async def test_a_proxy_is_asked_where_one_is_configured() -> None:

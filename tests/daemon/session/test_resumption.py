@@ -8,15 +8,21 @@ import json
 import re
 from collections import Counter, deque
 from dataclasses import dataclass, field
+from random import Random
+from typing import Any, Literal
 
-from hypothesis import settings
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
+import msgspec
+import pytest
 
 from livehandle_proto.errors import LiveHandleError
 from livehandle_proto.methods import ToolAnswer
 from livehandled.gemini.content import text_content
-from livehandled.session.resumption import Way
+from livehandled.session.handles import Kept
+from livehandled.session.history import Told
+from livehandled.session.outbox import Message
+from livehandled.session.resumption import TakenUp, Way
+from livehandled.session.session import tools_in
+from livehandled.transcript import SavedTranscript
 from support.parts import INTERRUPTED, TURN_COMPLETE, Json, Parts, calls, text
 
 BROKEN = LiveHandleError("upstream.unreachable", "The connection broke.")
@@ -35,10 +41,9 @@ def marks(words: object) -> list[str]:
 
 @dataclass
 class Past:
-    """What the service knows at some moment."""
+    """What the service knows at some moment. What was about to be said is not restored (4.3)."""
 
     history: tuple[str, ...] = ()
-    asked: bool = False
 
 
 @dataclass
@@ -57,20 +62,23 @@ class Service:
     seeding: bool = False
 
     def past(self) -> Past:
-        return Past(tuple(self.history), self.asked)
+        return Past(tuple(self.history))
 
 
-class Conversation(RuleBasedStateMachine):
+class Conversation:
     """A client that says things, a service, and connections that are lost at any moment."""
 
     model = "gemini-3.8-live"
+    policy: Literal["handle", "reseed"] = "handle"
     finishes_first = False
     """Whether the model finishes a reply before it takes up what was typed (wire 4.5)."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.parts = Parts(model=self.model)
+    def __init__(self, seed: int) -> None:
+        self.dice = Random(seed)  # noqa: S311 - it is to be the same each time
+        self.parts = Parts(model=self.model, policy=self.policy)
         self.sent: list[str] = []
+        self.unanswered: set[str] = set()
+        """What was typed, and no reply has been made with."""
         self.index = 0
         self.made = 0
         self.up: deque[tuple[Json, int]] = deque()
@@ -78,19 +86,52 @@ class Conversation(RuleBasedStateMachine):
         self.handles: dict[str, Past] = {}
         self.service = Service()
 
+    def run(self, steps: int) -> None:
+        """Do so many things by chance, and then let all come to its end."""
+        for _ in range(steps):
+            weights = {do: weight for do, (weight, may) in self.choices().items() if may}
+            getattr(self, self.dice.choices(list(weights), list(weights.values()))[0])()
+        self.end()
+
+    def choices(self) -> dict[str, tuple[int, bool]]:
+        """Return what may be done: how often it is, and whether it can be done just now."""
+        service, quiet = self.service, self.service.thinking_since is None
+        return {
+            "type": (3, True),
+            "give_context": (3, True),
+            "give_turns_and_ask": (1, True),
+            "answer": (4, bool(self.parts.session.answerable())),
+            "hear": (3, bool(self.down)),
+            "hear_all": (6, bool(self.down)),
+            "wait": (4, quiet),
+            "take": (3, bool(self.up)),
+            "take_all": (6, bool(self.up)),
+            "think": (8, service.asked and not service.speaking and quiet),
+            "begin_reply": (12, not quiet),
+            "complete_turn": (8, service.speaking),
+            "hold_a_turn": (3, quiet and not service.speaking),
+            "give": (8, bool(service.cuts) and quiet and not service.speaking),
+            "lose": (2, True),
+            "restart": (1, True),
+        }
+
     def mark(self, kind: str) -> str:
         self.sent.append(f"[{kind}{len(self.sent)}]")
         return self.sent[-1]
 
+    def ask(self) -> str:
+        mark = self.mark("t")
+        self.unanswered.add(mark)
+        return mark
+
     # The client.
 
-    @rule()
     def type(self) -> None:
-        self.parts.writer.send_text(self.mark("t"))
+        self.parts.writer.send_text(self.ask())
         self.write()
 
-    @rule(role=st.sampled_from(["user", "model"]), noted=st.booleans())
-    def give_context(self, role: str, noted: bool) -> None:
+    def give_context(self) -> None:
+        role, noted = self.dice.choice(["user", "model"]), self.dice.random() < 0.5
         turn = text_content(
             self.mark("u" if noted and role == "user" else "c"),
             "user" if role == "user" else "model",
@@ -102,21 +143,18 @@ class Conversation(RuleBasedStateMachine):
             self.parts.context.flush(self.parts.session.put)
         self.write()
 
-    @rule()
     def give_turns_and_ask(self) -> None:
-        turns = [text_content(self.mark("m"), "model"), text_content(self.mark("t"), "user")]
+        turns = [text_content(self.mark("m"), "model"), text_content(self.ask(), "user")]
         self.parts.writer.send_client_content(turns, turn_complete=True)
         self.write()
 
-    @precondition(lambda self: self.parts.session.answerable())
-    @rule(silent=st.booleans())
-    def answer(self, silent: bool) -> None:
+    def answer(self) -> None:
         call = self.parts.session.answerable()[0]
         answer = ToolAnswer(
             id=call.id,
             name=call.name,
             response={"result": self.mark("r")},
-            scheduling="SILENT" if silent else None,
+            scheduling=self.dice.choice(["SILENT", None]),
         )
         self.parts.writer.send_tool_response([answer])
         self.write()
@@ -132,8 +170,6 @@ class Conversation(RuleBasedStateMachine):
             number = parts.session.resumption.ledger.last if message.traced else 0
             self.up.append((json.loads(message.frame), number))
 
-    @precondition(lambda self: self.down)
-    @rule()
     def hear(self) -> None:
         message = self.down.popleft()
         if isinstance(message, int):
@@ -141,28 +177,20 @@ class Conversation(RuleBasedStateMachine):
         else:
             self.parts.hear(message)
 
-    @precondition(lambda self: self.down)
-    @rule()
     def hear_all(self) -> None:
         while self.down:
             self.hear()
 
-    @precondition(lambda self: self.service.thinking_since is None)
-    @rule(seconds=st.sampled_from([0.1, 0.6]))
-    def wait(self, seconds: float) -> None:
+    def wait(self) -> None:
         self.hear_all()  # the wire is quicker than that
-        self.parts.now += seconds
+        self.parts.now += self.dice.choice([0.1, 0.6])
 
     # The service.
 
-    @precondition(lambda self: self.up)
-    @rule()
     def take_all(self) -> None:
         while self.up:
             self.take()
 
-    @precondition(lambda self: self.up)
-    @rule()
     def take(self) -> None:
         service = self.service
         frame, number = self.up.popleft()
@@ -185,70 +213,94 @@ class Conversation(RuleBasedStateMachine):
             service.cuts.append(service.past())
         service.asked |= asks
 
-    @precondition(lambda self: self.service.asked and not self.service.speaking)
-    @rule()
     def think(self) -> None:
-        if self.service.thinking_since is None:
-            self.service.thinking_since = self.parts.now
-            self.service.asked = False
-            self.service.cuts = [self.service.past()]
+        self.service.thinking_since = self.parts.now
+        self.service.asked = False
+        self.service.cuts = [self.service.past()]
 
-    @precondition(lambda self: self.service.thinking_since is not None)
-    @rule(
-        seconds=st.floats(0.0, THINKS_S),
-        call=st.booleans(),
-        cut=st.integers(0, 9),
-        gives=st.booleans(),
-    )
-    def begin_reply(self, seconds: float, call: bool, cut: int, gives: bool) -> None:
+    def begin_reply(self, *, may_call: bool = True) -> None:
         service = self.service
         self.hear_all()
-        self.parts.now += seconds
+        self.unanswered -= set(service.cuts[0].history)
+        self.parts.now += self.dice.uniform(0.0, THINKS_S)
         service.thinking_since, service.speaking = None, True
-        if call:
+        if may_call and self.dice.random() < 0.3:
             self.made += 1
             service.waits.add(f"call-{self.made}")
             self.down.append(calls(f"call-{self.made}"))
         else:
             self.down.append(text("Well"))
-        if gives:
-            self.give(cut)
+        if self.dice.random() < 0.3:
+            self.give()
         service.cuts = []
 
-    @precondition(lambda self: self.service.speaking)
-    @rule()
     def complete_turn(self) -> None:
         self.service.speaking = False
         self.down.append(TURN_COMPLETE)
         self.service.cuts = [self.service.past()]
 
-    @precondition(lambda self: self.service.cuts and not self.service.speaking)
-    @rule(cut=st.integers(0, 9))
-    def give(self, cut: int) -> None:
+    def hold_a_turn(self) -> None:
+        """Do what is most usual, in one step."""
+        self.type()
+        self.take_all()
+        self.think()
+        self.begin_reply(may_call=False)
+        self.complete_turn()
+        if self.dice.random() < 0.5:
+            self.hear_all()
+        self.give()
+
+    def give(self) -> None:
         """Give a handle of what was known at the last progress, or at any moment since."""
         handle = f"handle-{len(self.handles)}"
-        self.handles[handle] = self.service.cuts[cut % len(self.service.cuts)]
+        self.handles[handle] = self.dice.choice(self.service.cuts)
         update = {"newHandle": handle, "resumable": True}
         self.down.append({"sessionResumptionUpdate": update})
 
     # The connection.
 
-    @rule(typed=st.integers(0, 1), refused=st.booleans())
-    def lose(self, typed: int, refused: bool) -> None:
+    def lose(self) -> None:
         """Lose all that is under way, and go on with another connection."""
+        self.cut_off()
+        self.parts.lose(BROKEN)
+        if self.dice.random() < 0.3:
+            self.type()
+        if self.dice.random() < 0.1:
+            self.parts.session.resumption.handles.failed()
+        self.taken_up(self.parts.resume())
+
+    def restart(self) -> None:
+        """Kill the daemon, be it with or without a connection, and start another."""
+        self.cut_off()
+        if self.dice.random() < 0.5:
+            self.parts.lose(BROKEN)
+        if self.dice.random() < 0.3:
+            self.type()
+            self.cut_off()
+        before = self.parts
+        self.parts = Parts(
+            model=self.model, policy=self.policy, set_up=False, taken_up=kept_of(before)
+        )
+        self.parts.now = before.now
+        transcript = before.transcript.export(
+            untold_tools=tools_in(before.session.again().messages)
+        )
+        self.parts.transcript.restore(through_json(transcript, SavedTranscript))
         session = self.parts.session
+        way = session.resumption.way(first=session.first)
+        session.handshaking()
+        session.begin_as(way)
+        self.taken_up(way)
+
+    def cut_off(self) -> None:
         self.up.clear()
         self.down.clear()
-        self.parts.lose(BROKEN)
-        for _ in range(typed):
-            self.type()
-        if refused:
-            session.resumption.handles.failed()
-        way = self.parts.resume()
+
+    def taken_up(self, way: Way) -> None:
         self.index = 0
         past = self.handles[way.handle] if way.handle is not None else Past()
-        seeding = way.restored == "reseeded" and self.model == "gemini-3.8-live"
-        self.service = Service(list(past.history), past.asked, seeding=seeding)
+        announced = self.parts.session.plan.traits.seed == "history"
+        self.service = Service(list(past.history), seeding=announced and way.restored == "reseeded")
         self.check(way)
         self.write()
 
@@ -260,18 +312,19 @@ class Conversation(RuleBasedStateMachine):
 
     # What holds.
 
-    def teardown(self) -> None:
+    def end(self) -> None:
         """Let everything happen that is under way, and compare."""
         service = self.service
         while self.up or service.asked or service.thinking_since is not None or service.speaking:
             self.take_all()
             if service.speaking:
                 self.complete_turn()
-            elif service.thinking_since is None:
+            elif service.thinking_since is None and service.asked:
                 self.think()
-            else:
-                self.begin_reply(0.0, call=False, cut=0, gives=False)
+            elif service.thinking_since is not None:
+                self.begin_reply(may_call=False)
             self.hear_all()
+        assert self.unanswered == set()
         assert Counter(service.history) == Counter(self.sent)
         for kinds in ("tu", "c"):
             ours = [mark for mark in self.sent if mark[1] in kinds]
@@ -293,6 +346,35 @@ class FinishesFirst(Conversation):
     finishes_first = True
 
 
+class Reseeded(Conversation):
+    policy = "reseed"
+
+
+class TakesNoTurnsLater(Conversation):
+    model = "gemini-3.1-flash-live-preview"
+
+
+def kept_of(parts: Parts) -> TakenUp:
+    """Return what the next daemon finds of a session on disk."""
+    session, resumption = parts.session, parts.session.resumption
+    again = session.again()
+    return TakenUp(
+        session_id="s-1",
+        turns=session.conversation.turns,
+        covered_turns=resumption.covered_turns,
+        handle=through_json(resumption.kept, Kept | None),
+        unsent=through_json(again.messages, list[Message]),
+        owed=again.owed,
+        told=through_json(list(resumption.ledger.told), list[Told]),
+        since=through_json(again.since, list[Told]),
+        calls=session.answerable(),
+    )
+
+
+def through_json(value: object, kind: Any) -> Any:
+    return msgspec.json.decode(msgspec.json.encode(value), type=kind)
+
+
 def _asks(frame: Json) -> bool:
     match frame:
         case {"clientContent": {"turnComplete": True}} | {"realtimeInput": {"text": _}}:
@@ -301,8 +383,10 @@ def _asks(frame: Json) -> bool:
             return False
 
 
-MANY = settings(max_examples=100, stateful_step_count=40, deadline=None)
-TestConversation = Conversation.TestCase
-TestConversation.settings = MANY
-TestFinishesFirst = FinishesFirst.TestCase
-TestFinishesFirst.settings = MANY
+@pytest.mark.parametrize("kind", [Conversation, FinishesFirst, Reseeded, TakesNoTurnsLater])
+def test_everything_that_was_sent_is_known_once_and_answered(kind: type[Conversation]) -> None:
+    for seed in range(150):
+        try:
+            kind(seed).run(60)
+        except AssertionError as error:
+            raise AssertionError(f"{kind.__name__}({seed}): {error}") from error

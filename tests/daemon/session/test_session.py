@@ -18,6 +18,7 @@ from livehandled.session.outbox import Message
 from livehandled.session.resumption import TakenUp, Way, late_result
 from livehandled.session.session import close_of
 from support.parts import (
+    CHUNK,
     GENERATED,
     INTERRUPTED,
     SPEECH_BEGAN,
@@ -264,7 +265,7 @@ def test_what_came_of_a_call_is_told_in_words() -> None:
 # What is sent again.
 
 
-def test_what_was_not_covered_goes_again_in_order_and_before_what_came_in_the_gap() -> None:
+def test_what_was_not_covered_goes_again_and_before_what_came_in_the_gap() -> None:
     parts = Parts()
     parts.hear(handle())
     parts.writer.send_text("one")
@@ -275,7 +276,7 @@ def test_what_was_not_covered_goes_again_in_order_and_before_what_came_in_the_ga
     parts.lose(BROKEN)
     parts.writer.send_text("three")
     assert parts.resume().restored == "handle"
-    assert parts.write() == ["text one", "context context", "text two", "text three"]
+    assert parts.write() == ["context context", "text one", "text two", "text three"]
 
 
 def test_what_a_handle_covers_is_not_sent_again() -> None:
@@ -426,6 +427,88 @@ def test_a_handle_older_than_what_is_kept_of_the_talk_is_not_used() -> None:
     parts.lose(BROKEN)
     assert parts.resume().restored == "reseeded"
     assert resumed(parts).reason == "more was said since the handle came than is kept"
+    parts.lose(BROKEN)
+    assert parts.resume().restored == "reseeded"  # it is the handle of another session now
+
+
+def test_a_text_that_may_not_have_the_next_reply_is_not_taken_for_answered_by_it() -> None:
+    def answered(*before: str) -> bool:
+        parts = Parts()
+        for step in before:
+            match step:
+                case "text":
+                    parts.writer.send_text("before")
+                    parts.write_unread()
+                case "call":
+                    parts.hear(calls("c1"), TURN_COMPLETE)
+                case _:
+                    parts.writer.send_audio(bytes(CHUNK))
+                    parts.now += 1.9
+        parts.writer.send_text("one")
+        parts.write_unread()
+        parts.hear(text("Hi"))
+        return parts.session.resumption.ledger.settled
+
+    assert answered()
+    for before in ("text", "call", "sound"):
+        assert not answered(before), before
+
+
+def test_context_of_any_length_is_told_with_a_handle() -> None:
+    parts = Parts()
+    parts.hear(handle())
+    parts.queue("y" * 60_000)
+    parts.context.flush(parts.session.put)
+    parts.write()
+    [told] = again(parts)
+    assert resumed(parts).restored == "handle"
+    assert told.count("y") == 60_000
+
+
+def test_of_a_turn_too_long_to_be_told_anew_its_end_is() -> None:
+    parts = Parts(policy="reseed")
+    parts.hear(heard("Go on."), text("y" * 60_000), TURN_COMPLETE)
+    [told] = again(parts)
+    assert resumed(parts).restored == "reseeded"
+    assert told.count("y") == 47_999
+
+
+def test_what_the_user_said_aloud_beside_a_typed_text_is_told_too() -> None:
+    parts = Parts()
+    parts.hear(handle(), heard("My number is 42."))
+    parts.writer.send_text("one")
+    parts.write()
+    for _ in range(2):
+        assert again(parts) == ["context My number is 42.", "text one"]
+
+
+def test_a_text_that_is_given_up_leaves_no_turn_open() -> None:
+    parts = Parts()
+    parts.writer.send_text("poison")
+    for times in (1, 2):
+        parts.write_unread()
+        assert parts.session.suspect() is (times == 2)
+        parts.lose(BROKEN)
+        parts.resume()
+    assert not parts.session.conversation.turn_open
+    assert turns(parts) == [(0, "reconnected")]
+    assert parts.data("session.error") != []
+
+
+def test_a_turn_that_was_being_cut_off_when_the_connection_broke_opens_no_other() -> None:
+    parts = Parts()
+    parts.hear(text("Hi"), INTERRUPTED)
+    parts.lose(BROKEN)
+    parts.resume()
+    parts.hear(text("Hi"), TURN_COMPLETE)
+    assert not parts.session.conversation.turn_open
+
+
+def test_a_model_whose_history_must_not_end_with_its_own_words_is_told_that_it_goes_on() -> None:
+    parts = Parts(model="gemini-2.5-flash-live")
+    parts.hear(handle(), heard("Hi"), text("Hello."), TURN_COMPLETE)
+    [told] = again(parts)
+    assert told.startswith("context Hi|Hello.|(The connection was renewed.")
 
 
 def test_a_model_that_takes_no_turns_later_begins_anew_where_its_handle_does_not_cover_all() -> (
