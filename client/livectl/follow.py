@@ -8,7 +8,8 @@ from livectl.watch import Subscription
 from livehandle.connection import Connection, Event
 from livehandle_proto.errors import LiveHandleError
 
-_SILENCE_S = 60.0
+_SILENCE_S = 90.0
+"""The daemon gives a dead connection up after 75 s, and goes on with another."""
 _TOPICS = ["live.*", "session.tool_call"]
 _WORDS = {"live.text_delta", "live.output_transcript"}
 _REPLYING = {"model_speaking", "tool_call_pending", "tool_call_executing"}
@@ -52,8 +53,8 @@ class Reply:
     def finish(self) -> None:
         """Go on until the reply is over.
 
-        Raises why the session ended, if it does, or `session.timeout` if nothing happens for
-        a minute.
+        Raises why the session ended, if it does, why what was sent was given up, or
+        `session.timeout` if nothing happens for a minute and a half.
         """
         while self._expected:
             if not self.listen(_SILENCE_S):
@@ -98,6 +99,10 @@ class Reply:
         elif self._cut:
             self._cut = False
         elif event.data.get("reason") == "reconnected":
+            if self._error is not None and self._error.name == "upstream.rejected":
+                raise self._error
+            if not self._begun:
+                return  # what was sent is sent again, and answered
             self._end_line(" [the connection was lost]")
             raise LiveHandleError(
                 "session.timeout",

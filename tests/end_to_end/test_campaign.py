@@ -40,7 +40,7 @@ def test_a_rotation_while_the_model_speaks_takes_no_time_and_loses_no_chunk() ->
     assert result.chunks_heard == result.chunks_sent
 
 
-@pytest.mark.parametrize("seed", [1, 2, 5, 7])
+@pytest.mark.parametrize("seed", [1, 7])
 def test_a_conversation_at_random_loses_nothing_and_doubles_nothing(seed: int) -> None:
     result = schedules.run_one(schedules.schedule(seed))
     assert list(result.problems) == [], schedules.failure(result)

@@ -38,7 +38,7 @@ class _Sent:
     """Of the frame among all that this side sent on its connection; the setup is taken for 0."""
     message: Message
     at_rest: bool
-    """Of text: nothing else can bring the next reply about."""
+    """Of text: nothing that came later can have brought the next reply about."""
     read_at: float | None = None
     taken: bool = False
     """The conversation has gone on with it."""
@@ -144,17 +144,23 @@ class Ledger:
         """Note the first output of a reply."""
         self._rests = False
         self._reply_at = now
-        asking = self._asking()
-        certain = asking.number if asking is not None and asking.at_rest else 0
+        certain = max((sent.number for sent in self._sent if sent.asks and sent.at_rest), default=0)
         for sent in self._sent:
             if sent.number <= certain or _read_by(sent, now - _REPLY_S):
                 sent.taken = sent.answered = True
 
-    def interrupted(self, now: float) -> None:
-        """Note that a reply was cut off, and not by the user's voice: a text was read."""
-        asking = self._asking()
-        if asking is not None:
-            self.read(asking.number, now)
+    def interrupted(self, now: float, *, heard: bool) -> None:
+        """Note that a reply was cut off, and not by the user's voice as far as is known.
+
+        A text did it, the first but for the one whose reply it was, and the next reply is its own.
+        `heard`: the user may have been heard all the same, so the text has to have been read.
+        """
+        asking = [sent for sent in self._sent if sent.asks]
+        if asking and asking[0].at_rest and self._reply_at is None:
+            del asking[0]
+        if asking and (asking[0].read_at is not None or not heard):
+            self.read(asking[0].number, now)
+            asking[0].at_rest = True
 
     def turn_completed(self, now: float) -> None:
         """Note the end of a turn. It may have answered the text that was the first to ask."""

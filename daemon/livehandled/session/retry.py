@@ -49,6 +49,10 @@ class Retries:
         """Note that a connection was set up. Only its loss tells whether it was stable."""
         self._ready_at = now
 
+    def went_on(self) -> None:
+        """Note that a turn came to its end: what was not liked before that was something else."""
+        self._once = False
+
     def lost(self, action: Loss, now: float) -> float | None:
         """Return the seconds to wait before the next attempt; None to give up, for good.
 

@@ -241,6 +241,11 @@ class Session:
         )
 
     @property
+    def turn_ended_at(self) -> float | None:
+        """When the service last ended a turn, monotonic seconds."""
+        return self._turn_ended_at
+
+    @property
     def deadline(self) -> float | None:
         """When `due` is to be called, None if nothing waits."""
         repeats = self.conversation.repeats
@@ -298,6 +303,8 @@ class Session:
 
     def connecting(self) -> None:
         """Note that a connection is being opened."""
+        if self._retry is not None:
+            self._retry = (self._retry[0], self._clock(), self._retry[2])
         self.state = "connecting"
         self._router.route(self.conversation.move("connecting"))
 
@@ -354,7 +361,7 @@ class Session:
         interrupted = content is not None and bool(content.interrupted)
         events = talk.receive(message, now, by_context=interrupted and ledger.cuts_off)
         if interrupted and not talk.user_speaking:
-            ledger.interrupted(now)
+            ledger.interrupted(now, heard=self._may_be_heard(now))
         if talk.replies != replies:
             ledger.reply_began(now)
         self._router.route(events)
@@ -488,9 +495,11 @@ class Session:
     def _at_rest(self) -> bool:
         talk = self.conversation
         waits = talk.turn_open or talk.open_calls or self.resumption.ledger.unanswered
-        # Where the service listens, it tells of speech only later.
-        heard = not talk.hears_itself and self._clock() - self._media_at < _HEARING_S
-        return not (waits or heard or self.outbox.owing)
+        return not (waits or self.outbox.owing or self._may_be_heard(self._clock()))
+
+    def _may_be_heard(self, now: float) -> bool:
+        """Return whether the user may be speaking: a service that listens tells of it later."""
+        return not self.conversation.hears_itself and now - self._media_at < _HEARING_S
 
     def _wake(self) -> None:
         if self._link is not None:

@@ -40,6 +40,8 @@ class Supervisor:
         self._retries = retries or Retries()
         self._asked = self._set_up = self._relieved = False
         self._refusals = 0
+        self._since = clock()
+        """When the last connection was set up."""
         self._rotated: str | None = None
         """Why this side gave the last connection up."""
 
@@ -71,6 +73,9 @@ class Supervisor:
                 action = "retry"  # it goes on without what was to blame
             if action == "fresh" or self._refused_often(lost, way):
                 session.resumption.handles.failed()
+            ended_at = session.turn_ended_at
+            if ended_at is not None and ended_at >= self._since:
+                self._retries.went_on()
             delay = self._retries.lost(action, self._clock())
             if delay is None:
                 assert lost is not None  # a rotation is never the last
@@ -117,6 +122,7 @@ class Supervisor:
                 await checkpoint_if_cancelled()
                 now = self._clock()
                 self._set_up = True
+                self._since = now
                 self._retries.set_up(now)
                 link = Link(
                     socket,

@@ -65,7 +65,8 @@ STEPS: dict[str, Callable[[Ledger], None]] = {
     "reply": lambda ledger: ledger.reply_began(LATER),
     "turn soon": lambda ledger: ledger.turn_completed(0.09),
     "turn": lambda ledger: ledger.turn_completed(0.1),
-    "interrupted": lambda ledger: ledger.interrupted(0.0),
+    "interrupted": lambda ledger: ledger.interrupted(0.0, heard=False),
+    "interrupted in speech": lambda ledger: ledger.interrupted(0.0, heard=True),
     "connected": Ledger.connected,
     "handle": Ledger.covered,
 }
@@ -110,9 +111,15 @@ def after(*steps: str) -> Ledger:
         (["connected", "s", "t1", "reply soon"], True),
         (["connected", "t1", "t2", "reply soon"], False),
         (["connected", "reply soon", "t1", "reply soon"], False),
-        # A reply that is cut off without speech was cut off by the oldest text.
-        (["t1", "interrupted", "reply"], True),
-        (["t1", "t2", "interrupted", "reply"], False),
+        # A reply that is cut off without speech was cut off by the oldest text, and the next reply
+        # is that one's; what was to be answered before has had its chance.
+        (["t1", "interrupted", "reply soon"], True),
+        (["t1", "t2", "interrupted", "reply soon"], False),
+        (["T", "t2", "interrupted", "reply soon"], True),
+        (["T", "t2", "t3", "interrupted", "reply soon"], False),
+        (["T", "reply soon", "t2", "interrupted", "reply soon"], True),
+        (["t1", "interrupted in speech", "reply"], False),
+        (["t1", "read", "interrupted in speech", "reply soon"], True),
         (["interrupted"], True),
     ],
 )

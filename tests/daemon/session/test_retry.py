@@ -107,6 +107,14 @@ def test_time_without_a_connection_is_not_stable() -> None:
     assert retries.lost("once", 100.0) is None
 
 
+def test_what_was_not_liked_after_a_turn_is_something_else() -> None:
+    retries = Retries(lambda: 1.0)
+    assert retries.lost("once", 1.0) is not None
+    retries.went_on()
+    assert retries.lost("once", 2.0) is not None
+    assert retries.lost("once", 3.0) is None
+
+
 @pytest.mark.parametrize(("stood", "delay"), [(9.0, None), (10.0, 1.0)])
 def test_what_was_not_liked_once_may_happen_again_after_a_stable_time(
     stood: float, delay: float | None

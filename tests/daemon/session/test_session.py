@@ -714,6 +714,17 @@ def test_the_state_of_the_connection_is_shown() -> None:
     ]
 
 
+def test_a_text_that_another_took_the_reply_from_is_owed_nothing() -> None:
+    parts = Parts()
+    parts.hear(handle())
+    parts.writer.send_text("A question.")
+    parts.write_unread()
+    parts.writer.send_text("Never mind.")
+    parts.write_unread()
+    parts.hear(INTERRUPTED, TURN_COMPLETE, text("All right."))
+    assert again(parts) == ["context A question.\nNever mind.|All right."]
+
+
 def test_from_the_loss_until_the_next_setup_it_shows_what_is_tried_and_why() -> None:
     parts = Parts()
 
