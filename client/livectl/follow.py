@@ -39,6 +39,7 @@ class Reply:
         self._events = Subscription(connection, "events", {"topics": _TOPICS})
         self._expected = True
         self._begun = False
+        self._speaking = False
         self._cut = False
         self._line_open = False
         self._error: LiveHandleError | None = None
@@ -71,6 +72,8 @@ class Reply:
             self._show(event)
         if event.topic in _WORDS and self._others_turn < 0:
             self._begun = True
+        if event.topic in {"live.vad_start", "live.vad_end"}:
+            self._speaking = event.topic == "live.vad_start"
         if event.topic in {"live.vad_start", "live.input_transcript"}:
             self._expected = True
         elif event.topic == "live.interrupted":
@@ -101,8 +104,8 @@ class Reply:
         elif event.data.get("reason") == "reconnected":
             if self._error is not None and self._error.name == "upstream.rejected":
                 raise self._error
-            if not self._begun:
-                return  # what was sent is sent again, and answered
+            if self._speaking:
+                return  # the rest of the speech is still to come
             self._end_line(" [the connection was lost]")
             raise LiveHandleError(
                 "session.timeout",

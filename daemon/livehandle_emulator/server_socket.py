@@ -50,6 +50,8 @@ class Socket(ServerConnection):
         """Take what the library gives."""
         super().__init__(*args, **kwargs)
         self._unplaced: deque[bytes] = deque()
+        self._unsaid: list[bytes] = []
+        """Pongs of the time in which nothing was written."""
         self._pongs: deque[tuple[int, bytes]] = deque()
         """Those that wait until so many messages have been taken, and are then sent."""
 
@@ -77,13 +79,12 @@ class Socket(ServerConnection):
 
     def send_data(self) -> None:
         """Write what the library has for the client, unless that waits."""
-        if self._silent or self._holds_back:
-            return
         pongs = [data for data in self.protocol.writes if data.startswith(_PONG)]
         if pongs:
             self.protocol.writes = [one for one in self.protocol.writes if one not in pongs]
             self._unplaced.extend(pongs)
-        super().send_data()
+        if not (self._silent or self._holds_back):
+            super().send_data()
 
     def process_event(self, event: Event) -> None:
         """Take one event.
@@ -161,7 +162,7 @@ class Socket(ServerConnection):
             if unheard:
                 self.data_received(unheard)
             self.transport.resume_reading()
-        self.send_data()
+        self._catch_up()
 
     def reset(self) -> None:
         """End the TCP connection by a reset: the client sees 1006."""
@@ -179,7 +180,7 @@ class Socket(ServerConnection):
             await self._write_slowly(bytes_per_s)
         finally:
             self._holds_back = False
-        self.send_data()
+        self._catch_up()
 
     async def _write_slowly(self, bytes_per_s: int) -> None:
         writes = self.protocol.writes
@@ -191,9 +192,18 @@ class Socket(ServerConnection):
                 del writes[0]
             await anyio.sleep(size / bytes_per_s)
 
+    def _catch_up(self) -> None:
+        """Write what was held back."""
+        self.send_data()
+        unsaid, self._unsaid = self._unsaid, []
+        for pong in unsaid:
+            self._write_late(pong)
+
     def _write_late(self, pong: bytes) -> None:
         over = self.transport.is_closing() or self.protocol.state is not State.OPEN
-        if not self._silent and not over:
+        if self._silent or self._holds_back:
+            self._unsaid.append(pong)
+        elif not over:
             self.transport.write(pong)
 
     def _local(self) -> bool:

@@ -44,6 +44,7 @@ def ended(turn: int) -> bytes:
 
 
 CUT = event("live.interrupted")
+LOST = event("live.turn_complete", turn=0, reason="reconnected")
 
 
 @pytest.mark.parametrize(
@@ -57,12 +58,8 @@ CUT = event("live.interrupted")
         ([said("old"), CUT, ended(4), said("new"), ended(5)], SPEAKING, "new\n"),
         ([said("old"), ended(4), said("new"), ended(5)], SPEAKING, "new\n"),
         ([said("mine"), ended(4)], USER, "mine\n"),
-        # What was sent is sent again by the daemon where no reply had begun.
-        (
-            [event("live.turn_complete", turn=0, reason="reconnected"), said("a"), ended(1)],
-            IDLE,
-            "a\n",
-        ),
+        # The connection was lost while the user was still speaking.
+        ([event("live.vad_start"), LOST, said("mine"), ended(1)], IDLE, "mine\n"),
         # Another's turn was taken and not begun: ours has cut it off.
         ([CUT, ended(0), said("mine"), ended(1)], IDLE, "mine\n"),
         ([CUT, ended(4), said("mine"), ended(5)], SPEAKING, "mine\n"),
@@ -195,7 +192,6 @@ def test_a_reply_that_is_lost_with_its_connection_is_told_and_why_where_it_is_kn
     name: str, spoke: bool, told: str
 ) -> None:
     error = event("live.error", code=1300, message="Why.", data={"name": name})
-    lost = event("live.turn_complete", turn=0, reason="reconnected")
     with pytest.raises(LiveHandleError) as caught:
-        followed(*([said("Hel")] if spoke else []), error, lost)
+        followed(*([said("Hel")] if spoke else []), error, LOST)
     assert caught.value.name == told
