@@ -263,12 +263,13 @@ async def test_a_text_of_which_nothing_came_is_sent_once_and_stands_once(path: P
         assert (turn.user, turn.model) == ("Are you there?", "Yes")
 
 
-async def test_a_tool_result_the_handle_does_not_cover_is_told_once(path: Path) -> None:
-    async def asking(call: Call) -> None:
-        await call.set_up()
-        await call.say(tool_call("c-1"))
-        await call.hear_all()
+async def asking(call: Call) -> None:
+    await call.set_up()
+    await call.say(tool_call("c-1"))
+    await call.hear_all()
 
+
+async def test_a_tool_result_the_handle_does_not_cover_is_told_once(path: Path) -> None:
     async with run(path, asking) as first:
         await first.handle.connect()
         await first.told.until("session.tool_call")
@@ -287,11 +288,6 @@ async def test_a_tool_result_the_handle_does_not_cover_is_told_once(path: Path) 
 async def test_a_call_that_nobody_answered_before_the_restart_may_be_answered_after_it(
     path: Path,
 ) -> None:
-    async def asking(call: Call) -> None:
-        await call.set_up()
-        await call.say(tool_call("c-1"))
-        await call.hear_all()
-
     async with run(path, asking) as first:
         await first.handle.connect()
         await first.told.until("session.tool_call")
