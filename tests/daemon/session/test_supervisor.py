@@ -745,6 +745,16 @@ async def test_k3_what_was_not_liked_may_happen_once_and_ends_the_session_the_se
         assert rig.told.topics.count("session.reconnecting") == 1
 
 
+async def test_k3_what_was_not_liked_after_a_turn_went_well_is_something_else() -> None:
+    once = answering(text("Hm."), TURN_COMPLETE, then=1007)
+    async with session(one_by_one(once, once, converse)) as (service, rig):
+        for number in (1, 2):
+            rig.say(f"number {number}")
+            await rig.told.until("session.resumed", number)
+        assert len(service.calls) == 3
+        assert rig.session.open
+
+
 async def test_a_quota_is_waited_for_long() -> None:
     async with session(closing(1011, "You exceeded your current quota")) as (_, rig):
         await rig.told.until("session.reconnecting")
