@@ -40,6 +40,10 @@ class _Words:
         self.chars += len(chunk)
         self._kept = (self._kept + chunk)[-_MAX_CHARS:]
 
+    def add_line(self, text: str) -> None:
+        """Add a message of its own, on a line of its own."""
+        self.add(f"\n{text}" if self.chars else text)
+
     def until(self, chars: int | None) -> str:
         """Return the whole words among the first so many characters; all of them for None."""
         dropped = self.chars - len(self._kept)
@@ -57,9 +61,9 @@ class _OpenTurn:
     next_user: _Words = field(default_factory=_Words)
     spoken: str = ""
     """Of the user's words, those that were not typed."""
-    notes: list[int] = field(default_factory=list)
+    notes: dict[int, str] = field(default_factory=dict)
     """Typed messages among the user's words, by their numbers."""
-    next_notes: list[int] = field(default_factory=list)
+    next_notes: dict[int, str] = field(default_factory=dict)
     next_spoken: str = ""
     model_began: bool = False
     interrupted: bool = False
@@ -75,7 +79,7 @@ class SavedTranscript(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """Of the next turn."""
     user: str
     """The user's words that no reply has begun to answer: they open the next turn."""
-    notes: list[int]
+    notes: dict[int, str]
     """The typed messages they are, by their numbers."""
     spoken: str
     """Of the user's words, those that were not typed."""
@@ -101,8 +105,12 @@ class Transcript:
     @property
     def waiting(self) -> list[int]:
         """The typed messages, by their numbers, that no reply has begun to answer."""
+        return list(self._waiting)
+
+    @property
+    def _waiting(self) -> dict[int, str]:
         turn = self._open
-        return [*([] if turn.model_began else turn.notes), *turn.next_notes]
+        return ({} if turn.model_began else turn.notes) | turn.next_notes
 
     @property
     def spoken(self) -> str:
@@ -111,9 +119,14 @@ class Transcript:
         return turn.next_spoken if turn.model_began else turn.spoken
 
     def give_up(self, notes: Collection[int]) -> None:
-        """Wait for no reply to these typed messages any more."""
-        for waiting in (self._open.notes, self._open.next_notes):
-            waiting[:] = [note for note in waiting if note not in notes]
+        """Take these typed messages out of the open turn: the service does not take them."""
+        turn = self._open
+        if not turn.notes.keys().isdisjoint(notes):
+            turn.notes = {note: text for note, text in turn.notes.items() if note not in notes}
+            turn.user = _joined([turn.spoken, *turn.notes.values()])
+        if not turn.next_notes.keys().isdisjoint(notes):
+            turn.next_notes = {n: text for n, text in turn.next_notes.items() if n not in notes}
+            turn.next_user = _joined([turn.next_spoken, *turn.next_notes.values()])
 
     @property
     def next_note(self) -> int:
@@ -139,12 +152,10 @@ class Transcript:
 
         What is typed is never late: over a reply it opens the next turn.
         """
-        turn = self._open
+        turn, text = self._open, "\n".join(texts)
         self._last_note += 1
-        (turn.next_notes if turn.model_began else turn.notes).append(self._last_note)
-        words = turn.next_user if turn.model_began else turn.user
-        for text in texts:  # a message of its own, on a line of its own
-            words.add(f"\n{text}" if words.chars else text)
+        (turn.next_notes if turn.model_began else turn.notes)[self._last_note] = text
+        (turn.next_user if turn.model_began else turn.user).add_line(text)
 
     def model_began(self) -> None:
         """Note the model's first output in this turn, be it only audio or a tool call."""
@@ -244,7 +255,7 @@ class Transcript:
             turns=turns,
             number=number,
             user=user.until(None),
-            notes=self.waiting,
+            notes=self._waiting,
             spoken=self.spoken,
             last_note=self._last_note,
             tools=tools,
@@ -256,7 +267,7 @@ class Transcript:
         self._finished.extend(saved.turns)
         self._number = saved.number
         self._open.user.add(saved.user)
-        self._open.notes = list(saved.notes)
+        self._open.notes = dict(saved.notes)
         self._open.spoken = saved.spoken
         self._last_note = saved.last_note
         self._open.tools.extend(saved.tools)
@@ -299,6 +310,13 @@ class Transcript:
 def tool_use(name: str, args: Mapping[str, object], result: object) -> ToolUse:
     """Return an answered call as the transcript has it, with summaries of what it was about."""
     return ToolUse(name=_clipped(name), args=_summary(args), result=_summary(result))
+
+
+def _joined(texts: Iterable[str]) -> _Words:
+    words = _Words()
+    for text in filter(None, texts):
+        words.add_line(text)
+    return words
 
 
 def _less(tools: Iterable[ToolUse], gone: Counter[ToolUse]) -> list[ToolUse]:

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias, get_args
 
 from campaign.checker import Json, outcome, problems
 from campaign.rig import HangError, RefusedError, Rig, running_rig
@@ -20,15 +20,7 @@ Moment = Literal[
     "tool pending",
     "draining",
 ]
-MOMENTS: Sequence[Moment] = (
-    "first setup",
-    "setup of a reconnect",
-    "idle",
-    "model speaking",
-    "user speaking",
-    "tool pending",
-    "draining",
-)
+MOMENTS: Sequence[Moment] = get_args(Moment)
 _SETUPS = {"first setup", "setup of a reconnect"}
 
 SCENARIO = "timing = { reply_delay_ms = 50, stream_speed = 8.0, playback_speed = 4.0 }\n"

@@ -227,7 +227,13 @@ async def test_a_greeting_that_was_not_yet_sent_is_sent_once(path: Path) -> None
         unsent=[greeting],
         context=SavedContext(turns=[], prompt_armed=False),
         transcript=SavedTranscript(
-            turns=[], number=0, user="Welcome!", notes=[1], spoken="", last_note=1, tools=[]
+            turns=[],
+            number=0,
+            user="Welcome!",
+            notes={1: "Welcome!"},
+            spoken="",
+            last_note=1,
+            tools=[],
         ),
     )
     async with run(path, session__greeting="Welcome!") as daemon:

@@ -45,7 +45,7 @@ def snapshot(number: int = 1, *, size: int = 0) -> Snapshot:
             turns=[TranscriptTurn(turn_number=0, user="said in confidence")],
             number=1,
             user="",
-            notes=[],
+            notes={},
             spoken="",
             last_note=0,
             tools=[],

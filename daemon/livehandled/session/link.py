@@ -66,7 +66,7 @@ class Link:
         self._look = anyio.Event()
         self._heard_at = clock()
         self._index = 0
-        """Of the last frame that was written; the setup's is 0 (wire 3.1)."""
+        """Of the last frame that was written; the setup's is taken for 0."""
         self._pongs: deque[tuple[int, int]] = deque()
         """Those that wait for the messages that came before them: how many, and the number of
         the ledger's up to which all was read."""

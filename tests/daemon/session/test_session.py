@@ -495,6 +495,22 @@ def test_a_text_that_is_given_up_leaves_no_turn_open() -> None:
     assert parts.data("session.error") != []
 
 
+@pytest.mark.parametrize("policy", ["handle", "reseed"])
+def test_a_text_that_is_given_up_is_not_told_by_the_history_either(policy: str) -> None:
+    parts = Parts(policy=policy)  # type: ignore[arg-type]  # one of the three
+    parts.hear(heard("Hi"), text("Hello."), TURN_COMPLETE, handle())
+    parts.hear(heard("My number is 42."))
+    parts.writer.send_text("poison")
+    for _ in (1, 2):
+        parts.write_unread()
+        parts.session.suspect()
+        parts.lose(BROKEN)
+        parts.resume()
+    told = str(parts.write())
+    assert "poison" not in told
+    assert "My number is 42." in told
+
+
 def test_a_turn_that_was_being_cut_off_when_the_connection_broke_opens_no_other() -> None:
     parts = Parts()
     parts.hear(text("Hi"), INTERRUPTED)
