@@ -89,6 +89,8 @@ def rows(tree: Mapping[str, object], prefix: str = "") -> list[tuple[str, str]]:
     for name, value in tree.items():
         if isinstance(value, dict) and value:
             listed += rows(value, f"{prefix}{name}.")
+        elif isinstance(value, list) and any(isinstance(one, dict) for one in value):
+            listed += [(f"{prefix}{name}[{i}]", plain(one)) for i, one in enumerate(value)]
         elif value is not None:
             shown = "shown by --json" if name == "histogram" else plain(value)
             listed.append((prefix + name, shown))

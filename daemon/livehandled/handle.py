@@ -41,6 +41,7 @@ from livehandled.signals import Signals
 from livehandled.state import State
 from livehandled.store import Store
 from livehandled.telemetry import Telemetry
+from livehandled.tools.tools import Tools
 from livehandled.transcript import KEPT_TURNS, Transcript
 from livehandled.voice.reactor import DEFAULT_RULES, Rule, VoiceState
 
@@ -100,6 +101,14 @@ class LiveHandle:
         )
         self._writer = Writer(self._sessions, self._router, self._context)
         self._session = UnderlyingSession(self._sessions, self._router)
+        self._tools = Tools(
+            self._sessions,
+            loaded.config.tools,
+            answer=self._session.send_tool_response,
+            clock=clock,
+            look=self._alarm.look,
+        )
+        self._router.tools = self._tools
         self._keeper: Keeper | None = None
         if store is not None:
             self._keeper = Keeper(
@@ -129,7 +138,8 @@ class LiveHandle:
         environment and the file. Raises `config.invalid`.
         """
         loaded = from_tree(config or {}, environ)
-        hub = Hub(ring_events=loaded.config.limits.ring_events, wall_ms=_wall_ms)
+        limits = loaded.config.limits
+        hub = Hub(ring_events=limits.ring_events, ring_bytes=limits.ring_bytes, wall_ms=_wall_ms)
         return cls(loaded, hub=hub, environ=environ, rules=rules)
 
     async def __aenter__(self) -> Self:
@@ -396,6 +406,10 @@ class LiveHandle:
         """Return the extractors: to register, unregister and list (Q)."""
         return self._extraction
 
+    def tools(self) -> Tools:
+        """Return the functions that clients carry out: to register, list and answer."""
+        return self._tools
+
     def open_calls(self) -> list[v.FunctionCall]:
         """Return the calls the model waits for."""
         session = self._sessions.current
@@ -463,7 +477,7 @@ class LiveHandle:
 
     def _deadline(self) -> float | None:
         session, voice = self._sessions.current, self._sessions.voice
-        waits = [self._report_at]
+        waits = [self._report_at, self._tools.deadline]
         if session is not None and session.open and voice is not None:
             waits += [voice.deadline, session.deadline]
         return min((at for at in waits if at is not None), default=None)
@@ -473,6 +487,8 @@ class LiveHandle:
         if session is not None and session.open and voice is not None:
             voice.due(now)
             session.due(now)
+        if self._tools.deadline is not None and now >= self._tools.deadline:
+            self._tools.due(now)
         if self._report_at is not None and now >= self._report_at:
             self._hub.publish("live.telemetry", t.Telemetry(telemetry=self.telemetry()))
             self._set_report(now)

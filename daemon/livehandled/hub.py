@@ -1,13 +1,13 @@
 """The event log: one sequence of events, whoever listens (protocol section 5)."""
 
 import secrets
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 
 from livehandle_proto.envelope import event_body
 from livehandle_proto.errors import LiveHandleError
 from livehandle_proto.topics import TOPICS, Delivery
 from livehandle_proto.values import Value
+from livehandled.ring import Ring
 
 # No sequence gets this long, and a longer one costs more to read than it is worth.
 _MAX_SEQ_DIGITS = 20
@@ -73,13 +73,15 @@ class Hub:
     topic is kept; the `stream` class is not kept, nor even built where nobody listens.
     """
 
-    def __init__(self, *, ring_events: int, wall_ms: Callable[[], int]) -> None:
+    def __init__(
+        self, *, ring_events: int, ring_bytes: int = 2**25, wall_ms: Callable[[], int]
+    ) -> None:
         self.instance = secrets.token_hex(4)
         self.last_seq = 0
         self._wall_ms = wall_ms
         self._sinks: dict[str, list[Sink]] = {topic: [] for topic in TOPICS}
-        self._ring: deque[Event] = deque(maxlen=ring_events)
-        self._forgotten_seq = 0
+        self._ring: Ring[Event] = Ring(ring_events, ring_bytes)
+        self._forgotten_state = 0
         self._closers: set[Callable[[], None]] = set()
         self._states: dict[str, Event] = {}
         """By key, the one that changed last at the end."""
@@ -109,23 +111,18 @@ class Hub:
         name = f"{topic} {key}" if key else topic
         event = Event(self.last_seq, self.cursor(), self._wall_ms(), topic, data, name)
         if delivery == "log":
-            self._remember(event)
+            self._ring.add(event)
         elif delivery == "state":
             self._replace(event)
         for sink in tuple(sinks):  # a sink may detach itself while it is called
             sink(event)
-
-    def _remember(self, event: Event) -> None:
-        if len(self._ring) == self._ring.maxlen:
-            self._forgotten_seq = max(self._forgotten_seq, self._ring[0].seq)
-        self._ring.append(event)
 
     def _replace(self, event: Event) -> None:
         self._states.pop(event.key, None)
         self._states[event.key] = event
         if len(self._states) > _MAX_STATES:
             oldest = self._states.pop(next(iter(self._states)))
-            self._forgotten_seq = max(self._forgotten_seq, oldest.seq)
+            self._forgotten_state = max(self._forgotten_state, oldest.seq)
 
     def on_close(self, close: Callable[[], None]) -> Callable[[], None]:
         """Call this when no more is to be listened to; return what takes it back."""
@@ -165,7 +162,8 @@ class Hub:
 
     def can_replay(self, seq: int) -> bool:
         """Return whether nothing of the `log` class after `seq` has been forgotten."""
-        return self._forgotten_seq <= seq <= self.last_seq
+        forgotten = max(self._ring.forgotten_seq, self._forgotten_state)
+        return forgotten <= seq <= self.last_seq
 
     def replay(self, seq: int, topics: Iterable[str]) -> Iterator[Event]:
         """Yield the kept events of the topics that came after `seq`, in order."""

@@ -16,12 +16,16 @@ from anyio.abc import TaskGroup, TaskStatus
 
 from livehandle_proto.errors import LiveHandleError
 from livehandle_proto.topics import Stopping
+from livehandled.alarm import Alarm
 from livehandled.config.loader import Loaded
 from livehandled.control import listener
-from livehandled.control.calls import Calls, EmulatorFaults, Surroundings
+from livehandled.control.calls import Calls
+from livehandled.control.claims import Claims
 from livehandled.control.dispatch import Dispatcher
 from livehandled.control.lock import InstanceLock
+from livehandled.control.reach import obstacle
 from livehandled.control.server import ControlServer
+from livehandled.control.surroundings import EmulatorFaults, Surroundings
 from livehandled.handle import LiveHandle
 from livehandled.hub import Hub
 from livehandled.session.access import credentials
@@ -85,7 +89,8 @@ async def _serve(
 ) -> None:
     config = service.loaded.config
     stop = _Stop()
-    hub = Hub(ring_events=config.limits.ring_events, wall_ms=_wall_ms)
+    limits = config.limits
+    hub = Hub(ring_events=limits.ring_events, ring_bytes=limits.ring_bytes, wall_ms=_wall_ms)
     handle = LiveHandle(
         service.loaded,
         hub=hub,
@@ -93,12 +98,24 @@ async def _serve(
         emulator_url=emulator_url,
         store=_store(service),
     )
+    alarm = Alarm(
+        clock=time.monotonic,
+        deadline=lambda: claims.deadline,
+        due=lambda now: claims.due(now),
+    )
+    claims = Claims(
+        mic_idle_s=config.control.mic_idle_ms / 1000,
+        tell=partial(hub.publish, "daemon.claim_changed"),
+        look=alarm.look,
+    )
     around = Surroundings(
         socket=os.fsencode(service.socket_path).decode(errors="backslashreplace"),
+        control=config.control,
         limits=config.limits,
         started=time.monotonic(),
         clock=time.monotonic,
-        clients=lambda: [peer.queue() for peer in server.peers],
+        claims=claims,
+        peers=lambda: server.peers,
         shut_down=lambda: stop.wish("shutdown"),
         faults=faults,
     )
@@ -113,14 +130,17 @@ async def _serve(
     )
     async with anyio.create_task_group() as tasks:
         await tasks.start(_watch_signals, stop)
+        tasks.start_soon(alarm.run)
         async with _serving(server, tasks), handle:
             _log.info("listening on %s", service.socket_path)
             _look_for_credentials(service)
+            _look_for_obstacles(service)
             # As long as the daemon is wanted.
             await stop.wished.wait()
             _log.info("stopping: %s", stop.reason)
             hub.publish("daemon.stopping", Stopping(reason=stop.reason))
             server.refuse_calls()
+            claims.close()
         tasks.cancel_scope.cancel()
 
 
@@ -130,6 +150,17 @@ def _look_for_credentials(service: Service) -> None:
         credentials(service.loaded.config.session, service.environ)
     except LiveHandleError as error:
         _log.warning("no session can be opened yet: %s [%s]", error.message, error.name)
+
+
+def _look_for_obstacles(service: Service) -> None:
+    """Say now who is admitted and will not get to the socket."""
+    try:
+        found = obstacle(service.socket_path, service.loaded.config.control)
+    except OSError as error:
+        _log.debug("cannot see who may reach the socket: %s", error.strerror)
+        return
+    if found:
+        _log.warning("%s", found)
 
 
 def _store(service: Service) -> Store | None:

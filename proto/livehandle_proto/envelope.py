@@ -50,16 +50,16 @@ def decode_request(text: bytes | Raw) -> Request:
     """Read one request. Raises `BadRequestError` for anything else."""
     try:
         request = _requests.decode(text)
-        _checked(request.id)
+        request_id = _checked(request.id)
     except msgspec.ValidationError as error:
         raise _invalid(str(error), salvaged_id(text)) from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadRequestError(
             LiveHandleError("wire.parse_error", f"The line is not JSON: {error}.")
         ) from error
-    if bytes(request.id)[:1] not in _ID_STARTS:
+    if request_id[:1] not in _ID_STARTS:
         raise _invalid("`id` must be a string, a number or null", _NULL)
-    if len(bytes(request.id)) > MAX_ID_BYTES:
+    if len(request_id) > MAX_ID_BYTES:
         raise _invalid(f"`id` may be {MAX_ID_BYTES} bytes long", _NULL)
     if bytes(request.params)[:1] not in b"{[":
         raise _invalid("`params` must be an object or an array", request.id)
@@ -84,17 +84,20 @@ def decode_batch(line: bytes) -> list[Raw]:
 def salvaged_id(text: bytes | Raw) -> Raw:
     """Return the id of a request that is otherwise unreadable, or null."""
     try:
-        found = _checked(_ids.decode(text).id)
+        found = _ids.decode(text).id
+        text_of_id = _checked(found)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return _NULL
-    fits = len(bytes(found)) <= MAX_ID_BYTES and bytes(found)[:1] in _ID_STARTS
+    fits = len(text_of_id) <= MAX_ID_BYTES and text_of_id[:1] in _ID_STARTS
     return found if fits else _NULL
 
 
-def _checked(request_id: Raw) -> Raw:
+def _checked(request_id: Raw) -> bytes:
     """Raise `UnicodeDecodeError` for an id that is not UTF-8, for Raw takes any bytes."""
-    bytes(request_id).decode()
-    return request_id
+    text = bytes(request_id)
+    if not text.isascii():
+        text.decode()
+    return text
 
 
 def _invalid(why: str, request_id: Raw) -> BadRequestError:

@@ -10,7 +10,17 @@ from msgspec import Meta, Struct
 
 from livehandle_proto.extractors import ExtractorInfo, ExtractorSpec, Respond
 from livehandle_proto.faults import Fault, FaultList, FaultsAsked
+from livehandle_proto.roles import Claim, Claims, Release, Role
 from livehandle_proto.states import MutationsSince, StateKeys, StateValue
+from livehandle_proto.tools import (
+    Scheduling,
+    ToolList,
+    ToolsRegister,
+    ToolsRegistered,
+    ToolsRespond,
+    ToolsUnregister,
+    ToolsUnregistered,
+)
 from livehandle_proto.transcripts import Transcript
 from livehandle_proto.values import (
     Ended,
@@ -82,7 +92,7 @@ class ToolAnswer(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     id: str
     name: str
     response: object
-    scheduling: Literal["INTERRUPT", "WHEN_IDLE", "SILENT"] | None = None
+    scheduling: Scheduling | None = None
     will_continue: bool | None = None
 
 
@@ -191,6 +201,32 @@ class Unsubscribe(Params, frozen=True):
     subscription: str
 
 
+class Client(Value, frozen=True, kw_only=True, omit_defaults=False):
+    """A connection: whose it is, what it does, what waits for it, and what it has missed."""
+
+    connection: str
+    """Its id in this daemon, as the log has it."""
+    client: str
+    """What it calls itself in `daemon.hello`."""
+    pid: int
+    uid: int
+    roles: list[Role]
+    tools: int
+    """Functions it has registered."""
+    subscriptions: int
+    pending: int
+    """Calls that it waits for."""
+    queued_lines: int
+    queued_bytes: int
+    """Of events."""
+    lag_ms: int
+    """Time since it last had read everything; 0 if it has."""
+    dropped: int
+    """Events of the stream class, since it connected."""
+    lagged: int
+    """Subscriptions that fell behind and were ended."""
+
+
 class Limits(Value, frozen=True, kw_only=True):
     """What the daemon bounds, in bytes and numbers."""
 
@@ -199,8 +235,19 @@ class Limits(Value, frozen=True, kw_only=True):
     your_max_line_bytes: int
     """Lines to this connection are shorter than this."""
     max_batch: int
+    """Requests in one line."""
     ring_events: int
+    ring_bytes: int
     client_buffer_bytes: int
+    pending_calls: int
+    """Calls of one connection that wait for their answers."""
+    subscriptions: int
+    """Of one connection."""
+    turn_requests: int
+    """Requests of one connection that are begun before the others have their turn."""
+    turn_ms: float
+    max_clients: int
+    max_clients_per_uid: int
 
 
 class Daemon(Value, frozen=True, kw_only=True):
@@ -227,7 +274,7 @@ class Status(Value, frozen=True, kw_only=True):
     instance: str
     socket: str
     uptime_ms: int
-    clients: int
+    clients: list[Client]
     last_seq: int
     session: Session
 
@@ -252,23 +299,6 @@ class ResumeHandle(Value, frozen=True, kw_only=True, omit_defaults=False):
     """Whether the session can be resumed from where it stands now."""
 
 
-class ClientQueue(Value, frozen=True, kw_only=True, omit_defaults=False):
-    """What waits for a client, and what it has missed: an entry of `clients` in `telemetry`."""
-
-    client: str
-    """What it calls itself in `daemon.hello`."""
-    subscriptions: int
-    queued_lines: int
-    queued_bytes: int
-    """Of events."""
-    lag_ms: int
-    """Time since it last had read everything; 0 if it has."""
-    dropped: int
-    """Events of the stream class, since it connected."""
-    lagged: int
-    """Subscriptions that fell behind and were ended."""
-
-
 class Snapshot(Value, frozen=True, kw_only=True):
     """The state that a subscription starts from."""
 
@@ -280,6 +310,7 @@ class Snapshot(Value, frozen=True, kw_only=True):
     transcript: Transcript
     pending_tools: list[FunctionCall]
     """Calls the model waits for."""
+    claims: Claims
     telemetry: dict[str, object]
 
 
@@ -372,6 +403,13 @@ METHODS: Mapping[str, Method] = {
     "extractors.unregister": Method(ExtractorName, None, "Remove an extractor."),
     "extractors.list": Method(NoParams, Extractors, "All extractors."),
     "extractors.respond": Method(Respond, None, "Answer an extractor.run event."),
+    "tools.register": Method(ToolsRegister, ToolsRegistered, "Carry out functions of the model."),
+    "tools.unregister": Method(ToolsUnregister, ToolsUnregistered, "Carry them out no more."),
+    "tools.list": Method(NoParams, ToolList, "All functions, and who carries them out."),
+    "tools.respond": Method(ToolsRespond, None, "Answer a tool.call event."),
+    "claim": Method(Claim, Claims, "Hold a role, until release or the connection's end."),
+    "release": Method(Release, None, "Give up a role."),
+    "claims": Method(NoParams, Claims, "Who holds each role."),
     "events": Method(Subscribe, Subscribed, "Subscribe, by default to the semantic events."),
     "subscribe": Method(Subscribe, Subscribed, "Subscribe, by default to the raw events."),
     "unsubscribe": Method(Unsubscribe, None, "End a subscription of this connection."),

@@ -5,8 +5,10 @@ from typing import Literal, NamedTuple
 
 from livehandle_proto.errors import LiveHandleError
 from livehandle_proto.extractors import Extraction, ExtractionFailure, ExtractorRun, Promotion
+from livehandle_proto.roles import ClaimChange
 from livehandle_proto.states import StateChange
 from livehandle_proto.suggest import nearest
+from livehandle_proto.tools import ToolCall, ToolCancel
 from livehandle_proto.values import Ended, ErrorObject, FunctionCall, Phase, Value
 
 Delivery = Literal["state", "log", "stream"]
@@ -161,29 +163,6 @@ class AudioHeld(Value, frozen=True, kw_only=True):
     """Frames that were held back: of a `drop` they are lost."""
 
 
-class ToolRun(Value, frozen=True, kw_only=True):
-    """Asks a client to carry out a call of the model (section 6)."""
-
-    call_id: str
-    registration: str
-    name: str
-    args: dict[str, object]
-    deadline_ms: int
-
-
-class ToolStop(Value, frozen=True, kw_only=True):
-    """A call that the client need not carry out any more."""
-
-    call_id: str
-
-
-class ClaimChange(Value, frozen=True, kw_only=True, omit_defaults=False):
-    """Who holds a role now; None for nobody."""
-
-    role: Literal["mic", "speaker"]
-    holder: str | None
-
-
 class GoAway(Value, frozen=True, kw_only=True):
     """The service will close the connection within `time_left_ms`; None if it did not say."""
 
@@ -254,8 +233,6 @@ class Stopping(Value, frozen=True, kw_only=True):
     reason: str
 
 
-# Tools in client processes and roles have no cause in the daemon yet: a client that
-# subscribes to their topics now is right when they come.
 TOPICS: Mapping[str, Topic] = {
     "session.connected": Topic("log", SessionStarted, "The session is set up."),
     "session.text_delta": Topic("log", Text, "Text of the model."),
@@ -308,8 +285,8 @@ TOPICS: Mapping[str, Topic] = {
     "live.error": Topic("log", ErrorObject, "Something failed; the session may go on."),
     "live.go_away": Topic("log", GoAway, "The service will close the connection."),
     "state.changed": Topic("state", StateChange, "A key of the shared state."),
-    "tool.call": Topic("log", ToolRun, "A call of the model for your tool."),
-    "tool.cancel": Topic("log", ToolStop, "A call of the model that is no longer wanted."),
+    "tool.call": Topic("log", ToolCall, "A call of the model for your tool."),
+    "tool.cancel": Topic("log", ToolCancel, "A call of the model that is no longer wanted."),
     "extractor.run": Topic("log", ExtractorRun, "Your extractor is to look at the transcript."),
     "events.lagged": Topic("log", Lagged, "This subscription fell behind and has ended."),
     "events.dropped": Topic("log", Dropped, "Events of a stream topic were dropped here."),

@@ -165,7 +165,7 @@ def test_ctrl_c_ends_what_waits(daemon: DaemonProcess) -> None:
     reading = [Running(daemon.path, *words, "-") for words in (["send-text"], ["send-audio"])]
     clients = 0
     while clients < 3:  # the one that asks is one of them
-        clients = json.loads(livectl(daemon.path, "status", "--json").out)["clients"]
+        clients = len(json.loads(livectl(daemon.path, "status", "--json").out)["clients"])
     for running in asking:
         assert running.signal(signal.SIGINT) == (130, "", "")
     for running in reading:

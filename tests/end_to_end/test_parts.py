@@ -1,5 +1,6 @@
 """What the clients of one daemon share, over its socket: state, extractors, voice, telemetry."""
 
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -73,6 +74,12 @@ def test_the_telemetry_shows_every_client(daemon: DaemonProcess) -> None:
         shown = {client.pop("client"): client for client in one.result("telemetry")["clients"]}
         assert shown.keys() == {"one", "two"}
         assert shown["two"] == {
+            "connection": "c2",
+            "pid": os.getpid(),
+            "uid": os.getuid(),
+            "roles": [],
+            "tools": 0,
+            "pending": 0,
             "subscriptions": 1,
             "queued_lines": 0,
             "queued_bytes": 0,

@@ -91,6 +91,24 @@ def test_the_faults_of_the_readme_do_what_it_says(daemon: DaemonProcess) -> None
     assert json.loads(session.stdout)["reconnects"] in {1, 2}
 
 
+@pytest.mark.skipif(shutil.which("nc") is None, reason="needs nc (netcat-openbsd)")
+def test_the_tool_in_bash_answers_the_model(daemon: DaemonProcess) -> None:
+    found = re.search(r"<!-- tool -->\n```bash\n(.*?)```", README, re.DOTALL)
+    assert found is not None
+    environ = {**os.environ, "SOCKET": str(daemon.path)}
+    with subprocess.Popen(["bash", "-c", found[1]], env=environ) as tool, daemon.client() as client:
+        try:
+            while not client.result("tools.list")["tools"]:
+                assert tool.poll() is None, "the tool has ended"
+            client.result("events", topics=["live.tool_execution"])
+            client.result("send_text", text="call get_time")
+            execution = client.event_of("live.tool_execution")["data"]
+        finally:
+            daemon.stop()  # and the tool ends with it
+            tool.wait(10)
+    assert re.fullmatch(r"[0-9]{2}:[0-9]{2}", execution["result"]["output"])
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_every_method_is_in_the_readme(method: str) -> None:
     a_writers = "writer." + method.partition(".")[2] in METHODS  # there as `writer.*`

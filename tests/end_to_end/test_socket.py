@@ -1,12 +1,9 @@
 """The socket of a real daemon, as any program may use or misuse it."""
 
-import grp
 import json
-import os
 import shutil
 import socket
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -22,8 +19,6 @@ from support.wire import WireClient, notification, request
 KEY = {"GEMINI_API_KEY": "x" * 30}
 PHASE = b'{"jsonrpc":"2.0","id":1,"method":"phase"}'
 ANSWER = b'{"jsonrpc":"2.0","result":{"phase":"disconnected"},"id":1}\n'
-
-needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root may become another user")
 
 
 @contextmanager
@@ -122,69 +117,6 @@ def test_http_one_byte_at_a_time_gets_one_refusal_and_the_end(start: bytes) -> N
         assert said.startswith(b"HTTP/1.1 400 Bad Request\r\n")
         assert said.count(b"\r\n\r\n") == 1
         assert said.endswith(b"not HTTP.\n")
-
-
-# Who may speak.
-
-AS_ANOTHER = """
-import os, socket, sys
-path, uid, gid = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
-connection = socket.socket(socket.AF_UNIX)
-os.setgroups([]); os.setgid(gid); os.setuid(uid)
-try:
-    connection.connect(path)
-except PermissionError:
-    sys.exit("no permission")
-try:
-    connection.sendall(sys.stdin.buffer.read())
-except BrokenPipeError:
-    pass
-print(connection.recv(65536).decode(), end="")
-"""
-
-STRANGER = 64_001
-
-
-def ask_as(daemon: DaemonProcess, data: bytes, uid: int, gid: int) -> str:
-    """Connect as another user; return the first words heard."""
-    daemon.path.parent.chmod(0o711)
-    command = [sys.executable, "-c", AS_ANOTHER, str(daemon.path), str(uid), str(gid)]
-    done = subprocess.run(command, input=data, capture_output=True, check=False)
-    return (done.stdout + done.stderr).decode()
-
-
-@needs_root
-def test_another_user_is_kept_out_by_the_socket_itself() -> None:
-    with running_daemon() as daemon:
-        assert "no permission" in ask_as(daemon, PHASE + b"\n", STRANGER, STRANGER)
-
-
-@needs_root
-def test_another_user_that_can_connect_is_refused_before_a_byte_is_parsed() -> None:
-    with running_daemon("--set", "control.mode=0666") as daemon, daemon.client() as client:
-        said = json.loads(ask_as(daemon, b"nonsense\n" + PHASE + b"\n", STRANGER, STRANGER))
-        assert said["id"] is None
-        assert said["error"]["data"]["name"] == "daemon.forbidden"
-        assert client.result("daemon.status")["clients"] == 1
-        daemon.wait_for(f"refused user {STRANGER}")
-
-
-@needs_root
-def test_a_user_that_the_configuration_names_is_admitted() -> None:
-    flags = ["control.mode=0666", f"control.uids={STRANGER}"]
-    with running_daemon("--set", flags[0], "--set", flags[1]) as daemon:
-        assert ask_as(daemon, PHASE + b"\n", STRANGER, STRANGER).encode() == ANSWER
-        assert "daemon.forbidden" in ask_as(daemon, PHASE, STRANGER + 1, STRANGER)
-
-
-@needs_root
-def test_a_member_of_the_configured_group_is_admitted() -> None:
-    gid = grp.getgrnam("daemon").gr_gid
-    with running_daemon("--set", "control.mode=0660", "--set", "control.group=daemon") as daemon:
-        found = daemon.path.lstat()
-        assert (found.st_gid, found.st_mode & 0o777) == (gid, 0o660)
-        assert ask_as(daemon, PHASE + b"\n", STRANGER, gid).encode() == ANSWER
-        assert "no permission" in ask_as(daemon, PHASE, STRANGER, STRANGER)
 
 
 # Limits.
@@ -390,9 +322,9 @@ def test_clients_that_come_and_go_leave_nothing_behind() -> None:
         client.result("daemon.hello")
 
         def settled() -> tuple[int, Any]:
-            while (status := client.result("daemon.status"))["clients"] > 1:
+            while len(clients := client.result("daemon.status")["clients"]) > 1:
                 pass
-            return descriptors(daemon), status["clients"]
+            return descriptors(daemon), len(clients)
 
         before = settled()
         for i in range(200):

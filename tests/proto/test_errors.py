@@ -28,6 +28,7 @@ AREAS = {
     "events": range(1500, 1600),
     "state": range(1600, 1700),
     "extraction": range(1600, 1700),
+    "roles": range(1900, 2000),
     "daemon": range(1900, 2000),
     "wire": range(1900, 2000),
     "config": range(1900, 2000),

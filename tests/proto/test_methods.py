@@ -20,6 +20,8 @@ from livehandle_proto.methods import (
     TranscriptWindow,
     WaitForPhase,
 )
+from livehandle_proto.roles import Claim, Release
+from livehandle_proto.tools import MAX_TOOL_TIMEOUT_MS, ToolsRegister, ToolsRespond
 from livehandle_proto.values import Params
 
 EACH = pytest.mark.parametrize("name", METHODS)
@@ -42,6 +44,8 @@ EXPECTED = {
     *("state", "state.get", "state.set", "state.remove", "state.keys", "state.clear_prefix"),
     *("state.mutations_since", "extractors.register", "extractors.unregister"),
     *("extractors.list", "extractors.respond"),
+    *("tools.register", "tools.unregister", "tools.list", "tools.respond"),
+    *("claim", "release", "claims"),
     *("events", "subscribe", "unsubscribe", "telemetry"),
 }
 
@@ -94,6 +98,16 @@ def test_unknown_parameters_are_refused_and_names_are_in_snake_case(name: str) -
         (SendClientContent, b'{"turns":[{"role":"user","parts":[]}],"turn_complete":true}', False),
         (QueueContext, b'{"turns":[]}', True),
         (QueueContext, b'{"turns":[{"role":"system","parts":[{}]}]}', False),
+        (ToolsRegister, b'{"timeout_ms":1}', True),
+        (ToolsRegister, b'{"timeout_ms":0}', False),
+        (ToolsRegister, b'{"timeout_ms":%d}' % MAX_TOOL_TIMEOUT_MS, True),
+        (ToolsRegister, b'{"timeout_ms":%d}' % (MAX_TOOL_TIMEOUT_MS + 1), False),
+        (ToolsRespond, b'{"call_id":"c","result":null}', True),
+        (ToolsRespond, b'{"call_id":"c","error":""}', False),
+        (ToolsRespond, b'{"call_id":"c","scheduling":"when_idle"}', False),
+        (Claim, b'{"role":"mic"}', True),
+        (Claim, b'{"role":"screen"}', False),
+        (Release, b"{}", False),
         (Subscribe, b'{"topics":[]}', False),
         (Subscribe, b'{"topics":null}', True),
     ],

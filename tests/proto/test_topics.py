@@ -7,6 +7,8 @@ from hypothesis import strategies as st
 
 from livehandle_proto import topics as t
 from livehandle_proto.errors import LiveHandleError
+from livehandle_proto.roles import ClaimChange
+from livehandle_proto.tools import ToolCall, ToolCancel
 from livehandle_proto.topics import OWN_TOPICS, RAW_STREAM, SEMANTIC_STREAM, TOPICS, match
 from livehandle_proto.values import Ended, ErrorObject, FunctionCall, Value
 
@@ -177,6 +179,15 @@ def matched(*patterns: str) -> frozenset[str] | None:
         ),
         (t.Lagged(last_seq=7, missed=2), b'{"last_seq":7,"missed":2}'),
         (t.Dropped(count=2, first=3, last=9), b'{"count":2,"from":3,"to":9}'),
+        (
+            ClaimChange(role="mic", holder=None, previous=None, reason="left"),
+            b'{"role":"mic","holder":null,"previous":null,"reason":"left"}',
+        ),
+        (
+            ToolCall(call_id="1", registration="r", name="f", args={}, deadline_ms=9),
+            b'{"call_id":"1","registration":"r","name":"f","args":{},"deadline_ms":9}',
+        ),
+        (ToolCancel(call_id="1", reason="timeout"), b'{"call_id":"1","reason":"timeout"}'),
         (t.Stopping(reason="SIGTERM"), b'{"reason":"SIGTERM"}'),
         (Ended(reason="stopped"), b'{"reason":"stopped"}'),
         (

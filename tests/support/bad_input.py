@@ -35,9 +35,9 @@ BIG = "x" * MEGABYTE
 MANY = 10_000
 ODD_NAME = "no_such_parameter"
 TAKEN = "Taken"
-"""An extractor that the connection has registered."""
+"""An extractor that the connection has registered, and a tool."""
 OTHERS = "Others"
-"""An extractor that somebody else has."""
+"""An extractor that somebody else has, and a tool."""
 SUBSCRIPTION = "e1"
 """A subscription of the connection."""
 CALL = "c1"
@@ -122,13 +122,20 @@ GOOD: Mapping[str, Json] = {
     "extractors.unregister": {"name": TAKEN},
     "extractors.list": {},
     "extractors.respond": {"run_id": "r-1", "value": None},
+    "tools.register": {"declarations": [{"name": "new"}]},
+    "tools.unregister": {},
+    "tools.list": {},
+    "tools.respond": {"call_id": "t-1", "result": 1},
+    "claim": {"role": "mic"},
+    "release": {"role": "speaker"},
+    "claims": {},
     "events": {},
     "subscribe": {},
     "unsubscribe": {"subscription": SUBSCRIPTION},
 }
 """Parameters of the right form for each method."""
 
-_NOT_ACCEPTED = {"connect", "done", "extractors.respond"}
+_NOT_ACCEPTED = {"connect", "done", "extractors.respond", "tools.respond"}
 """Methods that refuse even these while a session is open, for their meaning."""
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from support.bad_input import (
     ANSWER,
     BIG,
+    CALL,
     GOOD,
     MANY,
     MEGABYTE,
@@ -30,6 +31,8 @@ def from_meaning() -> list[Row]:
         *_of_the_daemon(),
         *_of_the_state(),
         *_of_extractors(),
+        *_of_tools(),
+        *_of_roles(),
         *_of_events(),
     ]
 
@@ -416,6 +419,82 @@ def _responses() -> Iterator[Row]:
     yield Row(method, "meaning", "value", {"run_id": "r", "error": None}, param="value")
     both = {"run_id": "r", "value": 1, "error": "e"}
     yield Row(method, "meaning", "value", both, param="value")
+
+
+def _of_tools() -> Iterator[Row]:
+    yield from _declarations()
+    unknown = "tools.unknown_registration"
+    for method in ("tools.register", "tools.unregister"):
+        for token in ("", "no such", "\0", BIG):
+            kind: Kind = "huge" if len(token) > 256 else "meaning" if token else "empty"
+            params: Json = {"registration": token}
+            yield Row(method, kind, "registration", params, unknown, "registration")
+            yield Row(method, kind, "registration", params, unknown, "registration", idle=True)
+    yield Row("tools.unregister", "meaning", "", {}, unknown, "registration", idle=True)
+    yield from _tool_answers()
+
+
+def _declarations() -> Iterator[Row]:
+    method, bad = "tools.register", "tools.bad_declaration"
+
+    def row(kind: Kind, given: object, param: str, near: str | None = None) -> Row:
+        return Row(method, kind, "declarations", {"declarations": given}, bad, param, near)
+
+    yield row("empty", [], "declarations")
+    yield row("huge", [{"name": f"f{i}"} for i in range(MANY)], "declarations")
+    yield row("meaning", [{"name": "a"}, {"name": "a"}], "declarations[1].name")
+    no_objects: list[object] = [5, "f", []]
+    for no_object in no_objects:
+        yield row("meaning", [{"name": "a"}, no_object], "declarations[1]")
+        schema = {"name": "a", "parameters": no_object}
+        yield row("meaning", [schema], "declarations[0].parameters")
+    yield row("meaning", [None], "declarations[0]")
+    yield row("meaning", [{}], "declarations[0].name")
+    for key, near in (("nmae", "name"), ("parametersJsonSchema", "parameters"), ("moon", None)):
+        yield row("meaning", [{"name": "a", key: {}}], f"declarations[0].{key}", near)
+    for name in ("", "1a", "a b", "a\n", "ä", "x" * 129, BIG, None, 5):
+        yield row("meaning", [{"name": name}], "declarations[0].name")
+    yield row("meaning", [{"name": "a", "description": 5}], "declarations[0].description")
+    lower = [{"name": "a", "behavior": "blocking"}]
+    yield row("meaning", lower, "declarations[0].behavior", "BLOCKING")
+    for nothing in ({}, {"declarations": None}):
+        yield Row(method, "empty", "declarations", nothing, param="declarations")
+    taken: Json = {"declarations": [{"name": OTHERS}]}
+    yield Row(method, "meaning", "declarations", taken, "tools.name_taken", "declarations")
+    for name in (TAKEN, "x" * 128, "a.b:c-d_e"):
+        yield Row(method, "legal", "declarations", {"declarations": [{"name": name}]}, None)
+    many = [{"name": f"f{i}", "description": "x" * 1000} for i in range(100)]
+    yield Row(method, "legal", "declarations", {"declarations": many}, None, idle=True)
+
+
+def _tool_answers() -> Iterator[Row]:
+    method, unknown = "tools.respond", "tools.unknown_call"
+    for call_id in ("", "no such", "\0", BIG, CALL):
+        kind: Kind = "huge" if len(call_id) > 256 else "meaning" if call_id else "empty"
+        params: Json = {"call_id": call_id, "result": 1}
+        yield Row(method, kind, "call_id", params, unknown, "call_id")
+    values: list[tuple[Kind, object]] = [("huge", BIG), ("huge", [1] * MANY)]
+    empties: list[object] = [None, "", [], {}]
+    values += [("empty", empty) for empty in empties]
+    for kind, value in values:
+        params = {"call_id": "t", "result": value}
+        yield Row(method, kind, "result", params, unknown, "call_id")
+    for error in ("It failed.", BIG):
+        kind = "huge" if len(error) > 256 else "meaning"
+        yield Row(method, kind, "error", {"call_id": "t", "error": error}, unknown, "call_id")
+    yield Row(method, "meaning", "result", {"call_id": "t"}, param="result")
+    yield Row(method, "meaning", "result", {"call_id": "t", "error": None}, param="result")
+    both: Json = {"call_id": "t", "result": None, "error": "e"}
+    yield Row(method, "meaning", "result", both, param="result")
+
+
+def _of_roles() -> Iterator[Row]:
+    yield Row("release", "meaning", "role", {"role": "mic"}, "roles.not_held")
+    for role in ("mic", "speaker"):
+        params: Json = {"role": role}
+        yield Row("release", "meaning", "role", params, "roles.not_held", idle=True)
+        yield Row("claim", "legal", "force", {**params, "force": True}, None)
+        yield Row("claim", "legal", "role", params, None, idle=True)
 
 
 def _of_events() -> Iterator[Row]:

@@ -46,6 +46,9 @@ from support.service import (
     running,
 )
 
+FUNCTIONS = '{"tools": [{"functionDeclarations": [{"name": "f"}, {"name": "g"}]}]}'
+"""What the sessions of handles declare: calls of other functions are answered by the daemon."""
+
 
 def shorten_patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """Wait for a stuck service a tenth as long."""
@@ -188,7 +191,7 @@ class HandleRig:
         hub = Hub(ring_events=4096, wall_ms=lambda: 0)
         self.service = service
         self.told = Listener(hub, *(topic for topic in TOPICS if topic != "session.raw"))
-        loaded = configured(service.url, **values)
+        loaded = configured(service.url, **{"session__setup": FUNCTIONS, **values})
         self.handle = LiveHandle(loaded, hub=hub, environ=environ, rules=rules, clock=clock)
 
     async def heard(self, count: int) -> list[dict[str, object]]:

@@ -8,6 +8,8 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
+from livehandle_proto.tools import MAX_TOOL_TIMEOUT_MS
+
 # Ends a pattern. `$` would let a final newline through, and JSON Schema has no `\Z`.
 _END = r"(?![\s\S])"
 
@@ -175,6 +177,33 @@ class Resumption(Section, frozen=True, kw_only=True):
 class Tools(Section, frozen=True, kw_only=True):
     """The calls of the model."""
 
+    timeout_ms: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=MAX_TOOL_TIMEOUT_MS,
+            description="Longest that a client takes for a call, ms, where it does not say itself. "
+            "The model is told of an error then.",
+        ),
+    ] = 30_000
+    grace_ms: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=600_000,
+            description="How long the calls of a client that has gone wait for it to come back, "
+            "ms.",
+        ),
+    ] = 2_000
+    max_repeats: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=1_000_000,
+            description="Calls of one function with the same arguments that are carried out until "
+            "the user speaks or types again; the model is told to stop then.",
+        ),
+    ] = 5
     audio_during_call: Annotated[
         Literal["", "pass", "drop", "buffer"],
         Meta(
@@ -269,7 +298,11 @@ class Control(Section, frozen=True, kw_only=True):
         ),
     ] = 0o600
     group: Annotated[
-        str, Meta(description="Group that owns the socket and whose members are admitted.")
+        str,
+        Meta(
+            description="Group that owns the socket and whose members are admitted. They must be "
+            "able to enter its directory, and mode must let them write."
+        ),
     ] = ""
     uids: Annotated[
         tuple[Annotated[int, Meta(ge=0, le=2**32 - 2)], ...],
@@ -281,6 +314,23 @@ class Control(Section, frozen=True, kw_only=True):
     max_clients: Annotated[
         int, Meta(ge=1, le=65_536, description="Most connections open at one time.")
     ] = 256
+    max_clients_per_uid: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=65_536,
+            description="Most of them that one user has, so that no user keeps all others out.",
+        ),
+    ] = 192
+    mic_idle_ms: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=3_600_000,
+            description="Time without audio after which the microphone is free again, ms, where it "
+            "was taken by sending audio and not claimed.",
+        ),
+    ] = 5_000
 
 
 class Limits(Section, frozen=True, kw_only=True):
@@ -292,6 +342,28 @@ class Limits(Section, frozen=True, kw_only=True):
     ring_events: Annotated[
         int, Meta(ge=1, le=1_000_000, description="Events of the log class kept for replay.")
     ] = 4096
+    ring_bytes: Annotated[
+        int, Meta(ge=65_536, le=2**34, description="Most that those events may take, bytes.")
+    ] = 32 * 2**20
+    pending_calls: Annotated[
+        int, Meta(ge=1, le=65_536, description="Most calls of one connection that may wait.")
+    ] = 256
+    subscriptions: Annotated[
+        int, Meta(ge=1, le=4096, description="Most subscriptions of one connection.")
+    ] = 64
+    turn_requests: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=65_536,
+            description="Most requests of one connection that are begun before the others have "
+            "their turn.",
+        ),
+    ] = 16
+    turn_ms: Annotated[
+        float,
+        Meta(ge=0.1, le=1000, description="Longest that they are begun for, ms."),
+    ] = 1.0
     client_buffer_bytes: Annotated[
         int,
         Meta(ge=65_536, le=2**30, description="Most that may wait for one slow client, bytes."),

@@ -27,7 +27,7 @@ from livehandle_proto.errors import LiveHandleError
 from livehandle_proto.methods import METHODS
 from livehandle_proto.suggest import nearest
 from livehandle_proto.values import Params
-from livehandled.control.params import decode_params
+from livehandled.control.params import params_decoder
 
 _log = logging.getLogger(__name__)
 _encode = msgspec.json.Encoder().encode
@@ -61,6 +61,14 @@ class Later(NamedTuple):
     answer: Callable[[], Awaitable[Answer]]
 
 
+class _Method(NamedTuple):
+    call: Callable[..., object]
+    decode: Callable[[Raw], Params]
+
+
+_DONE = Success(None)
+
+
 class Dispatcher(Generic[P]):
     """Calls the handler of each request's method."""
 
@@ -68,7 +76,10 @@ class Dispatcher(Generic[P]):
         if handlers.keys() != METHODS.keys():
             odd = sorted(handlers.keys() ^ METHODS.keys())
             raise ValueError(f"handlers and catalogue differ: {odd}")
-        self._methods = {name: _guarded(name, handler) for name, handler in handlers.items()}
+        self._methods = {
+            name: _Method(_guarded(name, handler), params_decoder(name))
+            for name, handler in handlers.items()
+        }
 
     def start(self, peer: P, text: bytes | Raw) -> Answer | Later:
         """Begin a request. What can be answered at once, is."""
@@ -80,11 +91,15 @@ class Dispatcher(Generic[P]):
             method = self._methods.get(request.method)
             if method is None:
                 raise _not_found(request.method)
-            params = decode_params(request.method, request.params)
+            params = method.decode(request.params)
         except LiveHandleError as error:
             return failed(request.id, request.method, error)
         called = Call(request.method, [params], request.id)
-        answer = _told(called, call_now(called, peer, method))
+        outcome = call_now(called, peer, method.call)
+        if outcome is _DONE:  # written out: what is sent most is answered so
+            text = b'{"jsonrpc":"2.0","result":null,"id":%b}' % request.id
+            return Answer(request.id, request.method, text, None)
+        answer = _told(called, outcome)
         result = answer.get("result")
         if isawaitable(result):
             return Later(request, lambda: self._finish(request, result))
@@ -135,7 +150,8 @@ def _answered(request: Request, answer: dict[str, object]) -> Answer:
 def _guarded(name: str, handler: Handler[P]) -> Callable[[P, Params], object]:
     def method(peer: P, params: Params) -> object:
         try:
-            return Success(handler(peer, params))
+            result = handler(peer, params)
+            return _DONE if result is None else Success(result)
         except Exception as error:  # each becomes an answer
             raise _library_error(name, error) from error
 

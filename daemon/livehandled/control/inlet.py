@@ -3,39 +3,46 @@
 import asyncio
 import socket
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from time import monotonic
 
 import anyio
 
+from livehandled.config.schema import Limits
 from livehandled.control.lines import LineReader
 from livehandled.control.outlet import Outlet
 
 _READ_BYTES = 65_536
 
-_TURN_LINES = 64
-"""Lines taken in one turn of the loop, so that no client delays another by many short ones."""
+_OVER = object()
 
 
 class Inlet:
     """The reading side of a connected, non-blocking socket.
 
     Each line is handed to `take`, unless an answer waits in the outlet: then nothing is read.
+    What `take` returns is iterated over, a request at a time. So many requests as `limits` allows
+    are begun in one turn of the loop, that no client may keep another waiting.
     """
 
     def __init__(
         self,
         connection: socket.socket,
         *,
-        max_line_bytes: int,
+        limits: Limits,
         outlet: Outlet,
-        take: Callable[[bytes], None],
+        take: Callable[[bytes], Iterator[None] | None],
     ) -> None:
-        self.lines = LineReader(max_line_bytes)
+        self.lines = LineReader(limits.max_line_bytes)
         self.held: deque[bytes] = deque()
         """Lines that came in and have not been taken."""
         self._connection = connection
         self._outlet = outlet
         self._take = take
+        self._batch: Iterator[None] | None = None
+        """A line that has not been begun wholly."""
+        self._turn_requests = limits.turn_requests
+        self._turn_s = limits.turn_ms / 1000
         self._pause = anyio.Event()
         self._over = False
         self._fault: Exception | None = None
@@ -62,10 +69,15 @@ class Inlet:
                 loop.remove_reader(self._connection)
             if self._fault is not None:
                 raise self._fault
-            while self.held or self._outlet.answers_wait:
+            while self._more or self._outlet.answers_wait:
                 await self._outlet.answers_taken()
                 self._take_held()
                 await anyio.lowlevel.checkpoint()
+
+    def take_rest(self) -> None:
+        """Take at once what came in and has not been taken."""
+        while self._more:
+            self._take_next()
 
     async def pass_over(self) -> None:
         """Say that no more is written, and read what is still sent, until the peer closes.
@@ -90,7 +102,7 @@ class Inlet:
             self._take_held()
         except Exception as fault:  # noqa: BLE001 - raised again in the peer's own task
             self._fault = fault
-        if self._over or self._fault is not None or self.held or self._outlet.answers_wait:
+        if self._over or self._fault is not None or self._more or self._outlet.answers_wait:
             self._pause.set()
 
     def _receive(self) -> bool:
@@ -105,8 +117,21 @@ class Inlet:
         self.held += self.lines.feed(data)
         return bool(data) and not self.refused
 
+    @property
+    def _more(self) -> bool:
+        return bool(self.held) or self._batch is not None
+
     def _take_held(self) -> None:
-        for _ in range(min(len(self.held), _TURN_LINES)):
-            if self._outlet.answers_wait:
+        until = monotonic() + self._turn_s
+        for _ in range(self._turn_requests):
+            if self._outlet.answers_wait or not self._more:
                 return
-            self._take(self.held.popleft())
+            self._take_next()
+            if monotonic() >= until:
+                return
+
+    def _take_next(self) -> None:
+        if self._batch is None:
+            self._batch = self._take(self.held.popleft())
+        elif next(self._batch, _OVER) is _OVER:
+            self._batch = None

@@ -1,7 +1,9 @@
 """One daemon a socket: the lock is taken before the socket is touched (protocol section 1)."""
 
+import errno
 import fcntl
 import os
+import stat
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -26,19 +28,13 @@ class InstanceLock:
         """Take the lock.
 
         Raises `daemon.already_running` with the holder's pid, or `config.invalid` where the
-        lock file cannot be made.
+        lock file cannot be made or is not ours alone.
         """
-        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-        try:
-            self._fd = os.open(self.path, flags, 0o600)
-        except OSError as error:
-            raise LiveHandleError(
-                "config.invalid",
-                f"{self.path} cannot be locked ({error.strerror}): give another --socket.",
-                param="socket",
-            ) from error
+        self._fd = self._open()
         try:
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            os.ftruncate(self._fd, 0)
+            os.pwrite(self._fd, f"{os.getpid()}\n".encode(), 0)
         except BlockingIOError as error:
             pid = os.pread(self._fd, 32, 0).decode("ascii", "replace").strip()
             os.close(self._fd)
@@ -49,9 +45,33 @@ class InstanceLock:
                 path=str(self._socket_path),
                 pid=int(pid) if pid.isdigit() else None,
             ) from error
-        os.ftruncate(self._fd, 0)
-        os.pwrite(self._fd, f"{os.getpid()}\n".encode(), 0)
+        except OSError as error:
+            os.close(self._fd)
+            raise self._unusable(f"{error.strerror}") from error
         return self
+
+    def _open(self) -> int:
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+        try:
+            fd = os.open(self.path, flags, 0o600)
+        except OSError as error:
+            linked = error.errno == errno.ELOOP
+            why = "it is a symbolic link" if linked else f"{error.strerror}"
+            raise self._unusable(why) from error
+        found = os.fstat(fd)
+        # Another's file could be locked by another, and what has two names may be a precious one.
+        if not stat.S_ISREG(found.st_mode) or found.st_uid != os.geteuid() or found.st_nlink > 1:
+            os.close(fd)
+            raise self._unusable("it is no plain file of yours with one name")
+        os.fchmod(fd, 0o600)
+        return fd
+
+    def _unusable(self, why: str) -> LiveHandleError:
+        return LiveHandleError(
+            "config.invalid",
+            f"{self.path} cannot be locked ({why}): set that right, or give another --socket.",
+            param="socket",
+        )
 
     def __exit__(
         self,

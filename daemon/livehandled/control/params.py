@@ -1,6 +1,7 @@
 """Parameters to typed values, and what is wrong with them in words."""
 
 import re
+from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
 from typing import NamedTuple
@@ -30,18 +31,29 @@ class _Shape(NamedTuple):
 
 
 @cache
-def _shape(method: str) -> _Shape:
+def params_decoder(method: str) -> Callable[[Raw], Params]:
+    """Return what decodes the parameters of a method of the catalogue.
+
+    They may be given by name or by position. It raises `wire.invalid_params` with the parameter,
+    what was expected, and a near name or value.
+    """
     params = METHODS[method].params
     names = tuple(field.encode_name for field in msgspec.structs.fields(params))
-    return _Shape(method, params, msgspec.json.Decoder(params), names)
+    shape = _Shape(method, params, msgspec.json.Decoder(params), names)
+    by_name = shape.decoder.decode
+
+    def decode(text: Raw) -> Params:
+        try:
+            return by_name(text)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return _decode_again(shape, text)
+
+    return decode
 
 
-def decode_params(method: str, text: Raw) -> Params:
-    """Return the parameters of a method of the catalogue, given by name or by position.
-
-    Raises `wire.invalid_params` with the parameter, what was expected, and a near name or value.
-    """
-    shape = _shape(method)
+def _decode_again(shape: _Shape, text: Raw) -> Params:
+    """Decode what is no readable object of parameters: by position, or say what is wrong."""
+    method = shape.method
     try:
         if bytes(text)[:1] == b"[":
             text = Raw(_encode(_named(method, shape.names, _positional.decode(text))))

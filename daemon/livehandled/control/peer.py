@@ -1,10 +1,10 @@
 """One connection: its calls and its subscriptions."""
 
+import logging
 import select
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
-from typing import NamedTuple
 
 import anyio
 import msgspec
@@ -13,11 +13,13 @@ from anyio.abc import TaskGroup
 from livehandle_proto import topics as t
 from livehandle_proto.envelope import BadRequestError, decode_batch, event_body, event_head
 from livehandle_proto.errors import LiveHandleError
-from livehandle_proto.extractors import ExtractorRun
-from livehandle_proto.methods import MIN_LINE_BYTES, ClientQueue
+from livehandle_proto.methods import MIN_LINE_BYTES, Client
+from livehandle_proto.roles import Role
 from livehandle_proto.suggest import nearest
 from livehandle_proto.values import ErrorObject, Value
+from livehandled.config.schema import Limits
 from livehandled.control.answers import answer_line, fitted
+from livehandled.control.credentials import Credentials
 from livehandled.control.dispatch import Answer, Dispatcher, Later, failed
 from livehandled.control.inlet import Inlet
 from livehandled.control.lines import HTTP_REFUSAL
@@ -26,20 +28,13 @@ from livehandled.control.subscriptions import Backlog, Subscription
 from livehandled.extraction.client_kind import ClientRuns
 from livehandled.hub import Hub
 
-_MAX_PENDING = 256
-_MAX_SUBSCRIPTIONS = 64
+_log = logging.getLogger(__name__)
+
 _HANG_UP_POLL_S = 0.25
 _GOODBYE_S = 1.0
 _MAX_TOLD_METHOD = 100
 _OWN_HEAD = event_head(None)
 _NULL = msgspec.Raw(b"null")
-
-
-class PeerLimits(NamedTuple):
-    """What one connection may take, in bytes."""
-
-    line_bytes: int
-    buffer_bytes: int
 
 
 class Peer:
@@ -52,31 +47,34 @@ class Peer:
         self,
         connection: socket.socket,
         *,
+        connection_id: str,
+        who: Credentials,
         dispatcher: "Dispatcher[Peer]",
         hub: Hub,
-        limits: PeerLimits,
+        limits: Limits,
     ) -> None:
+        self.id = connection_id
+        """Of this connection, and of no other of this daemon."""
+        self.who = who
         self.client = ""
         """What it calls itself."""
         self.line_bytes = MIN_LINE_BYTES
         """Lines to this peer are shorter than this."""
         self.subscriptions: dict[str, Subscription] = {}
         self.outlet = Outlet(connection)
-        self.runs = ClientRuns(self._ask)
+        self.runs = ClientRuns(partial(self.ask, "extractor.run"))
         """What its extractors have been asked."""
         self.stopping = False
         """Set when the daemon stops: new calls are refused."""
         self._connection = connection
         self._dispatcher = dispatcher
         self._hub = hub
-        self._inlet = Inlet(
-            connection, max_line_bytes=limits.line_bytes, outlet=self.outlet, take=self._take
-        )
-        self._max_line = limits.line_bytes
-        half = limits.buffer_bytes // 2
+        self._inlet = Inlet(connection, limits=limits, outlet=self.outlet, take=self._take)
+        self._limits = limits
+        half = limits.client_buffer_bytes // 2
         self._backlog = Backlog(log_bytes=half, stream_bytes=half)
         self._asking: set[Waiting] = set()
-        """Runs of its extractors that it has not been told of."""
+        """What it is asked to do, and has not been told of."""
         self._subscribed = 0
         self._made: Subscription | None = None
         """The subscription that the call just begun has made."""
@@ -92,9 +90,7 @@ class Peer:
                 async with anyio.create_task_group() as calls:
                     self._calls = calls
                     if not self._closing:
-                        await self._inlet.run()
-                        self._end_of_input()
-                        await self._linger()
+                        await self._listen()
                     calls.cancel_scope.cancel()
                 with anyio.move_on_after(_GOODBYE_S):
                     await self._say_goodbye()
@@ -113,11 +109,12 @@ class Peer:
     def subscribe(self, prefix: str, topics: frozenset[str], start_seq: int) -> Subscription:
         """Add a subscription, which begins once the answer to the request is written."""
         self.subscriptions = {n: s for n, s in self.subscriptions.items() if not s.ended}
-        if len(self.subscriptions) >= _MAX_SUBSCRIPTIONS:
+        most = self._limits.subscriptions
+        if len(self.subscriptions) >= most:
             raise LiveHandleError(
                 "events.too_many",
-                f"This connection has {_MAX_SUBSCRIPTIONS} subscriptions: end one, or name "
-                "several topics in one.",
+                f"This connection has {most} subscriptions: end one, or name several topics in "
+                "one.",
             )
         self._subscribed += 1
         subscription = Subscription(
@@ -146,16 +143,31 @@ class Peer:
             )
         subscription.end()
 
+    def introduce(self, client: str) -> None:
+        """Take the name that the client gives itself.
+
+        The first is logged, and no further one: a client cannot fill the log.
+        """
+        if not self.client:
+            _log.info("%s is %r", self.id, client)
+        self.client = client
+
     def raise_line_limit(self, line_bytes: int) -> None:
         """Let lines to this peer be longer, now and in subscriptions it has."""
         self.line_bytes = line_bytes
         for subscription in self.subscriptions.values():
             subscription.line_bytes = line_bytes
 
-    def queue(self) -> ClientQueue:
-        """Return what waits for this peer, and what it has missed."""
-        return ClientQueue(
+    def describe(self, *, roles: list[Role], tools: int) -> Client:
+        """Return whose connection it is, what waits for it, and what it has missed."""
+        return Client(
+            connection=self.id,
             client=self.client,
+            pid=self.who.pid,
+            uid=self.who.uid,
+            roles=roles,
+            tools=tools,
+            pending=self._pending,
             subscriptions=sum(not s.ended for s in self.subscriptions.values()),
             queued_lines=self.outlet.waiting,
             queued_bytes=self._backlog.log_bytes
@@ -174,13 +186,21 @@ class Peer:
         seq, cursor = self._hub.last_seq, self._hub.cursor()
         return _OWN_HEAD + event_body(seq, cursor, self._hub.now_ms(), topic, data)
 
-    def _ask(self, run: ExtractorRun) -> Callable[[], None]:
-        """Write what asks for a run; return what takes it back while it waits.
+    def ask(self, topic: str, data: Value) -> Callable[[], bool]:
+        """Write what asks the peer to do something; return what takes it back.
 
-        So a peer that does not read has no more waiting than the runs that are under way, one
-        for each extractor, and is later asked for none that is over.
+        That returns whether it could: it was not written yet. So a peer that does not read has no
+        more waiting than what it is still wanted for. Raises `wire.result_too_large`.
         """
-        line = self._own_line("extractor.run", run)
+        line = self._own_line(topic, data)
+        if len(line) >= self.line_bytes:
+            raise LiveHandleError(
+                "wire.result_too_large",
+                f"The line of {topic} is {len(line)} bytes long: raise max_line_bytes in "
+                "daemon.hello.",
+                param="max_line_bytes",
+                expected=f"more than {len(line)}",
+            )
         waiting = Waiting(line, lambda: self._asked(waiting))
         if self.outlet.idle:
             self.outlet.write(line)
@@ -193,9 +213,21 @@ class Peer:
         self._asking.discard(waiting)
         return waiting.line
 
-    def _take_back(self, waiting: Waiting) -> None:
+    def _take_back(self, waiting: Waiting) -> bool:
+        waits = waiting in self._asking
         self._asking.discard(waiting)
         self.outlet.drop(waiting)
+        return waits
+
+    async def _listen(self) -> None:
+        """Take what the peer asks for, until it has gone or is let go."""
+        try:
+            await self._inlet.run()
+            self._end_of_input()
+            await self._linger()
+        finally:
+            if self._closing:  # a batch that is half begun is answered as a whole
+                self._inlet.take_rest()
 
     def _end_of_input(self) -> None:
         if self._inlet.lines.http:
@@ -203,13 +235,14 @@ class Peer:
         elif self._inlet.lines.overlong:
             error = LiveHandleError(
                 "wire.too_long",
-                f"A line may be {self._max_line} bytes long: send less at a time, or raise "
-                "limits.max_line_bytes in the daemon's configuration.",
-                expected=f"at most {self._max_line} bytes",
+                f"A line may be {self._limits.max_line_bytes} bytes long: send less at a time, or "
+                "raise limits.max_line_bytes in the daemon's configuration.",
+                expected=f"at most {self._limits.max_line_bytes} bytes",
             )
             self._answer([failed(_NULL, None, error)])
         elif line := self._inlet.lines.finish().strip():
-            self._take(line)
+            self._inlet.held.append(line)
+            self._inlet.take_rest()
 
     async def _linger(self) -> None:
         """Go on answering a peer that only closed its writing side, until it has gone."""
@@ -225,20 +258,27 @@ class Peer:
 
     async def _say_goodbye(self) -> None:
         """Write the last lines to a peer that has not gone. The caller sets the deadline."""
-        if self._closing:
-            for line in self._inlet.held:
-                self._take(line)
-            if any(not s.ended for s in self.subscriptions.values()):
-                self.tell("daemon.bye", t.Nothing())
+        if self._closing and any(not s.ended for s in self.subscriptions.values()):
+            self.tell("daemon.bye", t.Nothing())
         if self._closing or self._inlet.refused:
             await self.outlet.emptied()
             await self._inlet.pass_over()
 
-    def _take(self, line: bytes) -> None:
-        """Begin what a line asks for. Requests begin in the order they came."""
-        batch = line.lstrip()[:1] == b"["
+    def _take(self, line: bytes) -> Iterator[None] | None:
+        """Begin what a line asks for, a batch as it is iterated over.
+
+        Requests begin in the order they came.
+        """
+        if line.lstrip()[:1] == b"[":
+            return self._take_batch(line)
+        begun = self._start(line)
+        made, self._made = self._made, None
+        self._go_on([begun], {} if made is None else {0: made})
+        return None
+
+    def _take_batch(self, line: bytes) -> Iterator[None]:
         try:
-            texts = decode_batch(line) if batch else [line]
+            texts = decode_batch(line)
         except BadRequestError as bad:
             self._answer([failed(bad.request_id, None, bad.error)])
             return
@@ -248,6 +288,13 @@ class Peer:
             begun.append(self._start(text))
             if self._made is not None:
                 made[place], self._made = self._made, None
+            yield
+        self._go_on(begun, made, batch=True)
+
+    def _go_on(
+        self, begun: list[Answer | Later], made: dict[int, Subscription], *, batch: bool = False
+    ) -> None:
+        """Answer a line that was begun, now if all of it is done."""
         answers = [one for one in begun if isinstance(one, Answer)]
         if len(answers) == len(begun):
             self._answer(answers, made, batch=batch)
@@ -258,8 +305,9 @@ class Peer:
     def _start(self, text: bytes | msgspec.Raw) -> Answer | Later:
         if self.stopping:
             return self._refuse(text, "daemon.stopping", "The daemon is stopping: try again soon.")
-        if self._pending >= _MAX_PENDING:
-            why = f"{_MAX_PENDING} calls of this connection wait already: await an answer first."
+        most = self._limits.pending_calls
+        if self._pending >= most:
+            why = f"{most} calls of this connection wait already: await an answer first."
             return self._refuse(text, "wire.too_many_pending", why)
         begun = self._dispatcher.start(self, text)
         self._pending += isinstance(begun, Later)

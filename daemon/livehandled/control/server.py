@@ -2,6 +2,7 @@
 
 import logging
 import socket
+from collections import Counter
 from collections.abc import Callable
 
 import anyio
@@ -10,9 +11,9 @@ from anyio.abc import TaskGroup
 
 from livehandle_proto.errors import LiveHandleError
 from livehandled.config.schema import Control, Limits
-from livehandled.control.credentials import Credentials, admitted, credentials_of
+from livehandled.control.credentials import Credentials, admitted, credentials_of, group_id
 from livehandled.control.dispatch import Dispatcher, failed
-from livehandled.control.peer import Peer, PeerLimits
+from livehandled.control.peer import Peer
 from livehandled.hub import Hub
 
 _log = logging.getLogger(__name__)
@@ -33,12 +34,18 @@ class ControlServer:
         limits: Limits,
         left: Callable[[Peer], None],
     ) -> None:
-        self.peers: set[Peer] = set()
+        self.peers: dict[Peer, None] = {}
+        """Those who are connected, in the order in which they came."""
         self._listener = listener
         self._dispatcher = dispatcher
         self._hub = hub
         self._control = control
-        self._limits = PeerLimits(limits.max_line_bytes, limits.client_buffer_bytes)
+        self._gid = group_id(control.group)
+        self._admitted = 0
+        """Connections, since the start."""
+        self._of_uid: Counter[int] = Counter()
+        """Connections that each user has now."""
+        self._limits = limits
         self._left = left
         """Told of each peer that has gone."""
         self._accepting = anyio.CancelScope()
@@ -81,30 +88,53 @@ class ControlServer:
 
     def _admit(self, connection: socket.socket, tasks: TaskGroup) -> None:
         who = credentials_of(connection)
-        if not admitted(who, uids=self._control.uids, group=self._control.group):
-            _log.warning("refused user %d, process %d", who.uid, who.pid)
-            why = f"User {who.uid} may not use this socket: ask its owner for control.uids."
-            _turn_away(connection, LiveHandleError("daemon.forbidden", why))
-        elif len(self.peers) >= self._control.max_clients:
-            why = f"{self._control.max_clients} clients are connected: close one, or raise "
-            why += "control.max_clients."
-            _turn_away(connection, LiveHandleError("daemon.too_many_clients", why))
-        else:
-            peer = Peer(connection, dispatcher=self._dispatcher, hub=self._hub, limits=self._limits)
-            self.peers.add(peer)
-            tasks.start_soon(self._serve, peer, who)
+        refusal = self._refusal(connection, who)
+        if refusal is not None:
+            _log.warning("refused user %d, process %d: %s", who.uid, who.pid, refusal.name)
+            _turn_away(connection, refusal)
+            return
+        self._admitted += 1
+        peer = Peer(
+            connection,
+            connection_id=f"c{self._admitted}",
+            who=who,
+            dispatcher=self._dispatcher,
+            hub=self._hub,
+            limits=self._limits,
+        )
+        self.peers[peer] = None
+        self._of_uid[who.uid] += 1
+        tasks.start_soon(self._serve, peer)
 
-    async def _serve(self, peer: Peer, who: Credentials) -> None:
-        _log.debug("client connected: process %d of user %d", who.pid, who.uid)
+    def _refusal(self, connection: socket.socket, who: Credentials) -> LiveHandleError | None:
+        control = self._control
+        if not admitted(connection, who, uids=control.uids, gid=self._gid):
+            why = f"User {who.uid} may not use this socket: ask its owner for control.uids."
+            return LiveHandleError("daemon.forbidden", why)
+        if self._of_uid[who.uid] >= control.max_clients_per_uid:
+            why = f"User {who.uid} has {control.max_clients_per_uid} clients connected: close one, "
+            why += "or raise control.max_clients_per_uid."
+            return LiveHandleError("daemon.too_many_clients", why)
+        if len(self.peers) >= control.max_clients:
+            why = f"{control.max_clients} clients are connected: close one, or raise "
+            why += "control.max_clients."
+            return LiveHandleError("daemon.too_many_clients", why)
+        return None
+
+    async def _serve(self, peer: Peer) -> None:
+        _log.info("%s connected: process %d of user %d", peer.id, peer.who.pid, peer.who.uid)
         try:
             await peer.run()
         except Exception:  # noqa: BLE001 - logged, and the peer is closed
             # A fault of ours, and this client's loss: the others must not share it.
-            _log.exception("the connection of process %d failed", who.pid)
+            _log.exception("connection %s failed", peer.id)
         finally:
-            self.peers.discard(peer)
+            del self.peers[peer]
+            self._of_uid[peer.who.uid] -= 1
+            if not self._of_uid[peer.who.uid]:
+                del self._of_uid[peer.who.uid]
             self._left(peer)
-            _log.debug("client %r gone: process %d of user %d", peer.client, who.pid, who.uid)
+            _log.debug("%s is gone", peer.id)
 
 
 def _turn_away(connection: socket.socket, error: LiveHandleError) -> None:

@@ -31,13 +31,16 @@ class Backlog:
 
 
 class StreamPlace:
-    """A stream event that waits, and whose it is."""
+    """A stream event that waits, and whose it is.
 
-    __slots__ = ("event", "subscription", "waiting")
+    Of the event itself only the line is kept: its data and its body are as long again.
+    """
 
-    def __init__(self, subscription: "Subscription", event: Event, waiting: Waiting) -> None:
+    __slots__ = ("seq", "subscription", "waiting")
+
+    def __init__(self, subscription: "Subscription", seq: int, waiting: Waiting) -> None:
         self.subscription = subscription
-        self.event = event
+        self.seq = seq
         self.waiting = waiting
 
 
@@ -161,11 +164,10 @@ class Subscription:
         return self._line(event)
 
     def _wait_stream(self, event: Event, line: bytes) -> None:
-        waiting = Waiting(line)
+        # No cycle of references: what was dropped is to be free now, not when the collector comes.
+        waiting = Waiting(line, self._stream_taken)
         backlog = self._backlog
-        place = StreamPlace(self, event, waiting)
-        waiting.render = partial(self._stream_taken, place)
-        backlog.stream.append(place)
+        backlog.stream.append(StreamPlace(self, event.seq, waiting))
         backlog.stream_bytes += len(line)
         self._outlet.wait(waiting)
         while backlog.stream_bytes > backlog.stream_limit and len(backlog.stream) > 1:
@@ -173,26 +175,26 @@ class Subscription:
             backlog.stream_bytes -= len(oldest.waiting.line)
             oldest.subscription.dropped(oldest)
 
-    def _stream_taken(self, place: StreamPlace) -> bytes:
-        self._backlog.stream.popleft()
+    def _stream_taken(self) -> bytes:
+        place = self._backlog.stream.popleft()  # they wait in one order here and in the outlet
         self._backlog.stream_bytes -= len(place.waiting.line)
-        self.last_seq = max(self.last_seq, place.event.seq)
+        self.last_seq = max(self.last_seq, place.seq)
         return place.waiting.line
 
     def dropped(self, place: StreamPlace) -> None:
         """Drop a stream event; the first of a run leaves its place to the notice."""
         if self._gap is None:
-            self._gap = _Gap(place.event.seq)
+            self._gap = _Gap(place.seq)
             place.waiting.line, place.waiting.render = b"", self._gap_taken
         else:
             self._outlet.drop(place.waiting)
         self._gap.count += 1
         self._backlog.dropped += 1
-        self._gap.last = place.event.seq
+        self._gap.last = place.seq
 
     def _gap_taken(self) -> bytes:
         gap, self._gap = self._gap, None
-        if gap is None or self.ended:
+        if gap is None:
             return b""
         dropped = Dropped(count=gap.count, first=gap.first, last=gap.last)
         # Numbered by its place: events that follow may have come before the last one dropped.

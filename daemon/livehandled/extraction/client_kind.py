@@ -16,7 +16,7 @@ class ClientRuns:
     event back as long as it has not been written.
     """
 
-    def __init__(self, send: Callable[[ExtractorRun], Callable[[], None]]) -> None:
+    def __init__(self, send: Callable[[ExtractorRun], Callable[[], object]]) -> None:
         self._send = send
         self._asked: dict[str, _Asked] = {}
 

@@ -1,7 +1,9 @@
 """The frames a running session sends (wire 2.2 to 2.5)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
+
+import msgspec
 
 from livehandle_proto.methods import ToolAnswer
 from livehandled.gemini.client import (
@@ -83,6 +85,11 @@ def instruction(text: str, how: InPlace) -> bytes:
     if how == "system_turn":
         return client_content([text_content(text, "system")], turn_complete=False)
     return client_content([text_content(_NOTE + text, "user")], turn_complete=False)
+
+
+def tools(declared: Sequence[Mapping[str, object]]) -> bytes:
+    """Return the tool list that replaces the one the model has (wire 2.5)."""
+    return msgspec.json.encode({"contextUpdate": {"tools": {"tools": declared}}})
 
 
 def audio(data: str) -> bytes:

@@ -50,6 +50,8 @@ class Traits(NamedTuple):
     """It issues resumption handles (wire 4.3)."""
     transparent: bool = False
     """It tells which messages a handle covers: Vertex AI alone (wire 2.6)."""
+    updates_tools: bool = False
+    """It takes other tools while it runs, by `contextUpdate` (wire 2.5, 4.6)."""
     checks: bool = True
     """A setup that is known to be closed is refused here (`gemini.refusals`)."""
 
@@ -72,6 +74,7 @@ def traits_of(model: str, backend: str, quirks: Mapping[str, object] | None = No
         audio_during_call=_audio_during_call(name),
         seed="history" if _THIRD.match(name) else "turns",
         transparent=backend == "vertex",
+        updates_tools="3.8-live" in name,
     )
     if not quirks:
         return traits

@@ -1,6 +1,6 @@
 """The setup message of a new connection, from the configuration (wire 2.1)."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
@@ -23,6 +23,9 @@ from livehandled.gemini.setup import (
     SpeechConfig,
     VoiceConfig,
 )
+
+Function = Mapping[str, object]
+"""The declaration of a function, in camelCase, its `name` among the rest (wire 2.1.3)."""
 
 
 def setup_message(config: Config, traits: Traits | None = None) -> dict[str, object]:
@@ -72,12 +75,13 @@ def setup_for(
     handle: str | None = None,
     seeding: bool = False,
     instruction: str | None = None,
+    tools: Sequence[Mapping[str, object]] | None = None,
 ) -> dict[str, object]:
     """Return the setup of one connection, made of the one of a session that begins.
 
     `handle` resumes, unless the user's own setup has no resumption. `seeding` is whether the
     frames of `frames.seed` come next: announced without them, the user's first turn would be
-    swallowed (wire 4.5). `instruction` is what the model was given meanwhile.
+    swallowed (wire 4.5). `instruction` and `tools` are what the model was given meanwhile.
     """
     made = dict(setup)
     resumption = made.get("sessionResumption")
@@ -92,7 +96,30 @@ def setup_for(
         made["historyConfig"] = {"initialHistoryInClientContent": True}
     if instruction:
         made["systemInstruction"] = msgspec.to_builtins(text_content(instruction))
+    if tools:
+        made["tools"] = tools
     return made
+
+
+def tools_with(
+    setup: Mapping[str, object], functions: Sequence[Function], model: Traits
+) -> list[dict[str, object]]:
+    """Return the tool list of a setup with more functions in it, last.
+
+    One of the same name as a function of the setup takes its place.
+    """
+    more = [{"behavior": model.blocking_default, **function} for function in functions]
+    names = {function["name"] for function in functions}
+    tools = []
+    for tool in _objects(setup.get("tools")):
+        declared = tool.get("functionDeclarations")
+        if isinstance(declared, list) and names:
+            kept = [one for one in declared if one.get("name") not in names]
+            tool = {**tool, "functionDeclarations": kept}
+            if not kept and len(tool) == 1:
+                continue
+        tools.append(tool)
+    return [*tools, {"functionDeclarations": more}] if more else tools
 
 
 def declarations(setup: Mapping[str, object]) -> Iterator[dict[str, object]]:

@@ -1,7 +1,7 @@
 """Setups refused before they are sent, by the table of `livehandled.gemini.refusal_rows`."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 
 from livehandle_proto.errors import LiveHandleError
@@ -23,9 +23,24 @@ def refused(
     if not traits.checks:
         return None
     asker = _Asker(session, traits)
-    found = chain.from_iterable(_found(row, setup) for row in ROWS if asker.is_meant(row))
-    row, field, value = next(chain(found, _of_schemas(setup)), (None, "", None))
+    row, field, value = next(_all(setup, asker), (None, "", None))
     return None if row is None else _error(row, field, value, asker.model)
+
+
+def refused_tools(
+    tools: Sequence[Mapping[str, object]], session: Session, traits: Traits
+) -> LiveHandleError | None:
+    """Return why the service would not take a tool list, as `refused` does for a setup."""
+    asker = _Asker(session, traits)
+    for row, field, value in _all({"tools": tools}, asker) if traits.checks else ():
+        if field.startswith("tools"):
+            return _error(row, field, value, asker.model)
+    return None
+
+
+def _all(setup: Mapping[str, object], asker: "_Asker") -> Iterator[tuple[Row, str, object]]:
+    found = chain.from_iterable(_found(row, setup) for row in ROWS if asker.is_meant(row))
+    return chain(found, _of_schemas(setup))
 
 
 class _Asker:

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import socket
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Literal, NamedTuple
 from urllib.parse import urlsplit
@@ -78,11 +78,21 @@ class Plan(NamedTuple):
         return (*self.credentials.secrets(), *passwords(self.proxy))
 
     def setup_for(
-        self, *, handle: str | None = None, seeding: bool = False, instruction: str | None = None
+        self,
+        *,
+        handle: str | None = None,
+        seeding: bool = False,
+        instruction: str | None = None,
+        tools: Sequence[Mapping[str, object]] | None = None,
     ) -> dict[str, object]:
         """Return the setup of one connection; see `livehandled.gemini.opening.setup_for`."""
         return setup_for(
-            self.setup, self.traits, handle=handle, seeding=seeding, instruction=instruction
+            self.setup,
+            self.traits,
+            handle=handle,
+            seeding=seeding,
+            instruction=instruction,
+            tools=tools,
         )
 
 

@@ -111,7 +111,7 @@ class Ledger:
         On models before 3.8 it cuts a reply off, and nobody has said anything (wire 2.2).
         """
         kinds = {sent.message.kind for sent in self._sent if not sent.taken}
-        return bool(kinds) and kinds <= {"context", "instruction", "seed"}
+        return bool(kinds) and kinds <= {"context", "instruction", "tools", "seed"}
 
     def connected(self) -> None:
         """Note another connection, on which nothing goes on yet."""

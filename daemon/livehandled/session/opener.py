@@ -1,6 +1,6 @@
 """What a session is opened with, from the configuration: its plan, and its microphone."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from importlib.util import find_spec
 
@@ -13,8 +13,8 @@ from livehandled.gemini.auth import Credentials
 from livehandled.gemini.endpoints import endpoint, model_name
 from livehandled.gemini.generate import Service
 from livehandled.gemini.models import Traits, traits_of
-from livehandled.gemini.opening import setup_message
-from livehandled.gemini.refusals import refused
+from livehandled.gemini.opening import Function, setup_message, tools_with
+from livehandled.gemini.refusals import refused, refused_tools
 from livehandled.session.access import constrained, credentials, routed
 from livehandled.session.connection import Plan
 from livehandled.voice.commit import PRESETS, TurnCommit
@@ -67,6 +67,19 @@ class Opener:
             traits=model,
             transcript_is_text=session.modality == "text" and model.speech_only,
         )
+
+    def setup(self, loaded: Loaded) -> dict[str, object]:
+        """Return the setup of a session that begins, whoever connects."""
+        config = _with_named_model(loaded.config)
+        return setup_message(config, _traits(config))
+
+    def check(self, loaded: Loaded, functions: Sequence[Function]) -> None:
+        """Raise `upstream.unsupported` where the service would not take these functions."""
+        config = _with_named_model(loaded.config)
+        model = _traits(config)
+        tools = tools_with(setup_message(config, model), functions, model)
+        if error := refused_tools(tools, config.session, model):
+            raise error
 
     def service(self, loaded: Loaded) -> Service:
         """Return where to ask a model outside the session, and as whom.

@@ -21,11 +21,12 @@ _RESERVED = 64
 _HELD_S = 5.0
 """Most audio that is kept back for one call: longer, and it would arrive too fast (wire 4.8)."""
 
-Kind = Literal["text", "context", "tool", "media", "mark", "instruction", "seed"]
+Kind = Literal["text", "context", "tool", "media", "mark", "instruction", "tools", "seed"]
 """`text` asks for a reply, `context` does not; `media` is worth nothing once it is late; a `mark`,
-an `instruction` and a `seed`, the history of a session begun anew, on another connection."""
+an `instruction`, a list of `tools` and a `seed`, the history of a session begun anew, on another
+connection."""
 
-SUPERSEDED: Sequence[Kind] = ("mark", "instruction", "seed")
+SUPERSEDED: Sequence[Kind] = ("mark", "instruction", "tools", "seed")
 """What another connection does not need: it has its own."""
 
 Policy = Literal["pass", "drop", "buffer"]
@@ -58,7 +59,7 @@ class Message(NamedTuple):
     @property
     def traced(self) -> bool:
         """Whether it counts that the service has it."""
-        return self.must_arrive or self.kind in {"seed", "instruction"}
+        return self.must_arrive or self.kind in {"seed", "instruction", "tools"}
 
     @property
     def only_asks(self) -> bool:
@@ -103,8 +104,8 @@ class Outbox:
     def put(self, *messages: Message, now: float) -> None:
         """Add messages, all or none. Raises `session.queue_full`. Media comes by itself.
 
-        A tool response goes before everything but what was to govern it: the instructions and
-        tool responses that wait (pains G16).
+        A tool response goes before everything but what was to govern it: the instructions,
+        tools and tool responses that wait (pains G16).
         """
         kind = messages[0].kind
         if kind == "media" and self._policy != "pass":
@@ -204,10 +205,10 @@ class Outbox:
         return too_many or now - self._held[0].put_at > _HELD_S
 
     def _urgent(self) -> int:
-        """Return the place behind the last instruction or tool response that waits."""
+        """Return the place behind the last tool response that waits, or what is to govern it."""
         kinds = [entry.message.kind for entry in self._entries]
-        places = (place for place, kind in enumerate(kinds, 1) if kind in {"instruction", "tool"})
-        return max(places, default=0)
+        before = {"instruction", "tools", "tool"}
+        return max((place for place, kind in enumerate(kinds, 1) if kind in before), default=0)
 
     def _insert(self, place: int, messages: Sequence[Message], now: float) -> None:
         for offset, message in enumerate(messages):

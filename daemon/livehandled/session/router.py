@@ -95,6 +95,28 @@ class Hearer(Protocol):
         """Note the end of the turn."""
 
 
+class Caller(Protocol):
+    """What carries the model's calls out."""
+
+    def called(self, calls: Sequence[FunctionCall]) -> None:
+        """Note calls that came in one message."""
+
+    def cancelled(self, keys: Iterable[str]) -> None:
+        """Note that the model wants no answer to some calls."""
+
+    def closed(self, keys: Iterable[str]) -> None:
+        """Note that calls were answered."""
+
+    def connection_lost(self) -> None:
+        """Note that no service waits for any call there is."""
+
+    def session_over(self) -> None:
+        """Note the end of the session."""
+
+    def user_spoke(self) -> None:
+        """Note words of the user."""
+
+
 class Router:
     """Tells the parts of the daemon what happens, and publishes it."""
 
@@ -110,6 +132,8 @@ class Router:
     ) -> None:
         self.voice: Hearer | None = None
         """Of the session there is."""
+        self.tools: Caller | None = None
+        """Who is told of the model's calls."""
         self._hub = hub
         self._telemetry = telemetry
         self._transcript = transcript
@@ -173,6 +197,7 @@ class Router:
                 self._model_wrote(data.text, now)
             case t.Transcript() if name == "input_transcription":
                 self._transcript.user_said(data.text)
+                self._user_spoke()
             case t.Transcript():
                 self._model_said(data.text)
             case t.Usage():
@@ -180,6 +205,10 @@ class Router:
             case t.ToolCalls():
                 self._telemetry.tool_calls += len(data.function_calls)
                 self._model_began()
+                if self.tools is not None:
+                    self.tools.called(data.function_calls)
+            case t.CallIds() if self.tools is not None:
+                self.tools.cancelled(data.ids)
             case t.Media():
                 self._model_began()
             case t.PhaseChange():
@@ -241,6 +270,12 @@ class Router:
         self._heard(now, speaking=False)  # whoever was told of a start is told of an end
         if self.voice is not None:
             self.voice.ended()
+        if self.tools is not None:
+            self.tools.session_over()
+
+    def _user_spoke(self) -> None:
+        if self.tools is not None:
+            self.tools.user_spoke()
 
     def _go_on(self) -> None:
         if self.voice is not None:
@@ -264,6 +299,8 @@ class Router:
 
     def dropped(self, events: Iterable[SessionEvent]) -> None:
         """Note that the connection is lost, and tell what ended with it."""
+        if self.tools is not None:
+            self.tools.connection_lost()
         self.route(events)
         if not self._hears_itself():
             self._heard(self._clock(), speaking=False)  # the service will not tell of the end
@@ -291,6 +328,7 @@ class Router:
         self._telemetry.text_turns_in += len(texts)
         self._transcript.user_typed(*texts)
         conversation.user_typed()
+        self._user_spoke()
         self._go_on()
 
     def audio_sent(self, size: int) -> None:
@@ -319,6 +357,8 @@ class Router:
                 call_id=call.id, name=call.name, args=call.args, result=as_object(response)
             )
             self._hub.publish("live.tool_execution", executed)
+        if self.tools is not None:
+            self.tools.closed(finished)
         self.route(conversation.answered(finished))
         self._extraction.tools_answered()
 
@@ -344,6 +384,7 @@ class Router:
             self._user_heard = speaking
             if speaking:
                 self._telemetry.speech_started(now)
+                self._user_spoke()
             self._hub.publish("live.vad_start" if speaking else "live.vad_end", t.Nothing())
 
     # Who waits.

@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 from uuid import uuid4
 
@@ -13,12 +13,13 @@ from livehandle_proto import topics as t
 from livehandle_proto import values as v
 from livehandle_proto.errors import LiveHandleError
 from livehandle_proto.methods import ToolAnswer
+from livehandle_proto.tools import Declared
 from livehandle_proto.transcripts import ToolUse
 from livehandled.gemini import frames
 from livehandled.gemini.auth import mask
 from livehandled.gemini.codec import Decoded
 from livehandled.gemini.endpoints import public
-from livehandled.gemini.opening import blocks
+from livehandled.gemini.opening import Function, blocks, tools_with
 from livehandled.session.connection import Plan, refusal
 from livehandled.session.conversation import Conversation, call_key, time_left_ms
 from livehandled.session.ledger import Again
@@ -75,6 +76,10 @@ class Session:
         )
         self.instruction = before.instruction
         """What `update_instruction` said last, None before: every setup carries it."""
+        self.functions: Sequence[Function] = ()
+        """What clients carry out, beside the functions of the configuration."""
+        self.told: Sequence[Mapping[str, object]] = self.tools
+        """The tool list that the connection's model has."""
         self.generation = 0
         self.reconnects = before.reconnects
         self.state: v.ConnectionState | None = None
@@ -109,6 +114,8 @@ class Session:
         self._media_at = -math.inf
         self._retry: tuple[int, float, str] | None = None
         """The attempt that is made or to be made, its time, and why the last connection ended."""
+        self._reconnects = False
+        """Whether tools that the next setup misses are worth another connection."""
         self._hurried = anyio.Event()
         self._error: LiveHandleError | None = None
         self._settled = anyio.Event()
@@ -161,6 +168,39 @@ class Session:
             self.put(Message(frames.instruction(instruction, how), "instruction"))
         self.instruction = instruction
         self._on_send()
+
+    @property
+    def tools(self) -> list[dict[str, object]]:
+        """The tool list that the next setup has."""
+        return tools_with(self.plan.setup, self.functions, self.plan.traits)
+
+    def declare(self, functions: Sequence[Function], *, reconnect: bool) -> Declared:
+        """Have the model know of these functions beside those of the configuration; return when.
+
+        Where it takes no other tools while it runs that is with the next connection; `reconnect`
+        asks for one at the next boundary.
+        """
+        self.functions = functions
+        if self._link is None:
+            self._reconnects |= reconnect
+            return "connect"
+        return self._tell_tools(self._link, reconnect=reconnect)
+
+    def _tell_tools(self, link: Link, *, reconnect: bool) -> Declared:
+        tools = self.tools
+        if tools == self.told:
+            return "now"
+        if self.plan.traits.updates_tools:
+            # One list waits at most, so it needs no room of its own.
+            self.outbox.purge("tools")
+            self.put_before_media(Message(frames.tools(tools), "tools"))
+            self.told = tools
+            return "now"
+        if not reconnect:
+            return "rotation"
+        link.rotation.ask()
+        link.look()
+        return "reconnect"
 
     def answer(self, answers: Sequence[tuple[v.FunctionCall, ToolAnswer]]) -> None:
         """Answer calls, all that are open in one frame (B18).
@@ -309,9 +349,9 @@ class Session:
         self._router.route(self.conversation.move("connecting"))
 
     def handshaking(self) -> None:
-        """Note that the connection is open and its setup is being sent, the instruction in it."""
+        """Note that the connection is open, and its setup with all there is to tell being sent."""
         self.state = "handshaking"
-        self.outbox.purge("instruction")
+        self.outbox.purge("instruction", "tools")
         self._router.route(self.conversation.move("setup_sent"))
 
     def set_up(self, answer: Decoded, way: Way) -> None:
@@ -338,9 +378,14 @@ class Session:
             "new" if first else way.restored,
         )
 
-    def conversing(self, link: Link, instruction: str | None) -> None:
+    def conversing(
+        self, link: Link, instruction: str | None, tools: Sequence[Mapping[str, object]]
+    ) -> None:
         """Note the connection that carries the session from here on, and what its setup said."""
         self._link = link
+        self.told = tools
+        reconnect, self._reconnects = self._reconnects, False
+        self._tell_tools(link, reconnect=reconnect)  # they may have changed meanwhile
         if instruction != self.instruction and self.plan.traits.instruction == "reconnect":
             link.rotation.ask()  # it was changed while the setup was under way
 
@@ -483,7 +528,7 @@ class Session:
         policy = plan.traits.audio_during_call
         calls = self.conversation.open_calls.values()
         holds = policy != "pass" and any(
-            blocks(plan.setup, call.name, plan.traits) for call in calls
+            blocks({"tools": self.told}, call.name, plan.traits) for call in calls
         )
         if holds != self._holds:
             self._holds = holds

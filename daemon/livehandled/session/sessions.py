@@ -5,9 +5,11 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from anyio.abc import TaskGroup
 
 from livehandle_proto.errors import LiveHandleError
+from livehandle_proto.tools import Declared
 from livehandled.config.loader import Loaded
 from livehandled.context import PendingContext
 from livehandled.extraction.extractor import Extraction
+from livehandled.gemini.opening import Function, declarations
 from livehandled.session import opener
 from livehandled.session.outbox import Outbox
 from livehandled.session.resumption import TakenUp
@@ -18,6 +20,8 @@ from livehandled.session.voice import Voice
 from livehandled.session.writer import not_connected, say
 from livehandled.transcript import Transcript
 from livehandled.voice.reactor import Rule
+
+_AT_CONNECT: Declared = "connect"
 
 
 class Sessions:
@@ -50,6 +54,8 @@ class Sessions:
         )
         self.on_send: Callable[[], None] = _nothing
         """Called when something was put that must arrive."""
+        self.functions: Sequence[Function] = ()
+        """What clients carry out, beside the functions of the configuration."""
         self.tasks: TaskGroup | None = None
         """Without one, nothing can be opened."""
         self._opening = opening
@@ -101,6 +107,7 @@ class Sessions:
                 "The handle holds no session outside its `async with`: enter it first.",
             )
         plan = self._opening.plan(loaded)
+        self._opening.check(loaded, self.functions)
         self._extraction.restart()  # what runs for the last session is told to nobody
         self._extraction.configure(loaded.config.extraction.extractors)
         self._opens_on_use = False
@@ -120,6 +127,7 @@ class Sessions:
             patient=patient or taken_up is not None,
             taken_up=taken_up,
         )
+        session.functions = self.functions
         voice = Voice(
             session,
             context=self._context,
@@ -143,6 +151,31 @@ class Sessions:
         if taken_up is None:
             self._greet(session, loaded.config.session.greeting)
         return session
+
+    def check(self, functions: Sequence[Function]) -> None:
+        """Raise `upstream.unsupported` where the service would not take these functions."""
+        self._opening.check(self.loaded, functions)
+
+    def declare(self, functions: Sequence[Function], *, reconnect: bool) -> Declared:
+        """Have the session, or the next one, know of these functions; return when it does."""
+        session, when = self.current, _AT_CONNECT
+        if session is not None and session.open:
+            when = session.declare(functions, reconnect=reconnect)
+        self.functions = functions
+        return when
+
+    def configured(self) -> Sequence[Function]:
+        """Return the functions of the session's configuration."""
+        session = self.current
+        setup = self._opening.setup(self.loaded) if session is None else session.plan.setup
+        return list(declarations(setup))
+
+    def told(self) -> Sequence[Function]:
+        """Return the functions that the session's model knows of."""
+        session = self.current
+        if session is None or session.state != "ready":
+            return []
+        return list(declarations({"tools": session.told}))
 
     def end(self) -> Awaitable[None]:
         """End the session, and return what can be awaited for that. No send opens another."""

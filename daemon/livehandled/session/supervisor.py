@@ -111,12 +111,13 @@ class Supervisor:
             async with open_connection(plan) as socket:
                 await checkpoint_if_cancelled()  # `stop` may have come first by a hair
                 session.handshaking()
-                instruction = session.instruction
+                instruction, tools = session.instruction, session.tools
                 self._asked = True
                 setup = plan.setup_for(
                     handle=way.handle,
                     seeding=way.restored == "reseeded",
                     instruction=instruction,
+                    tools=tools,
                 )
                 frame, answer = await set_up(socket, plan, setup)
                 await checkpoint_if_cancelled()
@@ -137,7 +138,7 @@ class Supervisor:
                     replying=lambda: session.conversation.generating,
                 )
                 session.set_up(answer, way)
-                session.conversing(link, instruction)
+                session.conversing(link, instruction, tools)
                 session.take(frame, answer)
                 await link.run()
                 self._rotated = link.rotation.why

@@ -32,6 +32,9 @@ DEFAULTS = {
     "resumption.policy": "handle",
     "resumption.store": True,
     "resumption.ceiling_ms": 3_240_000,
+    "tools.timeout_ms": 30_000,
+    "tools.grace_ms": 2_000,
+    "tools.max_repeats": 5,
     "tools.audio_during_call": "",
     "voice.vad": "energy",
     "voice.authority": "server",
@@ -47,8 +50,15 @@ DEFAULTS = {
     "control.group": "",
     "control.uids": (),
     "control.max_clients": 256,
+    "control.max_clients_per_uid": 192,
+    "control.mic_idle_ms": 5_000,
     "limits.max_line_bytes": 16 * 1024 * 1024,
     "limits.ring_events": 4096,
+    "limits.ring_bytes": 32 * 2**20,
+    "limits.pending_calls": 256,
+    "limits.subscriptions": 64,
+    "limits.turn_requests": 16,
+    "limits.turn_ms": 1.0,
     "limits.client_buffer_bytes": 1024 * 1024,
     "limits.outbox_frames": 256,
     "limits.outbox_media_ms": 1000,
@@ -60,6 +70,9 @@ RANGES = {
     "session.connect_timeout_ms": (1, 600_000),
     "session.setup_timeout_ms": (1, 600_000),
     "resumption.ceiling_ms": (1, 3_300_000),
+    "tools.timeout_ms": (1, 86_400_000),
+    "tools.grace_ms": (0, 600_000),
+    "tools.max_repeats": (1, 1_000_000),
     "voice.soft_turn_timeout_ms": (0, 600_000),
     "voice.start_threshold_db": (0, 96),
     "voice.stop_threshold_db": (0, 96),
@@ -67,8 +80,15 @@ RANGES = {
     "voice.hangover_frames": (1, 1000),
     "voice.pre_speech_frames": (0, 100),
     "control.max_clients": (1, 65_536),
+    "control.max_clients_per_uid": (1, 65_536),
+    "control.mic_idle_ms": (1, 3_600_000),
     "limits.max_line_bytes": (4096, 2**30),
     "limits.ring_events": (1, 1_000_000),
+    "limits.ring_bytes": (65_536, 2**34),
+    "limits.pending_calls": (1, 65_536),
+    "limits.subscriptions": (1, 4096),
+    "limits.turn_requests": (1, 65_536),
+    "limits.turn_ms": (0.1, 1000),
     "limits.client_buffer_bytes": (65_536, 2**30),
     "limits.outbox_frames": (1, 65_536),
     "limits.outbox_media_ms": (1, 60_000),
@@ -117,7 +137,9 @@ def test_every_number_has_a_range() -> None:
 
 
 @pytest.mark.parametrize(("name", "limits"), RANGES.items())
-def test_a_range_includes_its_ends_and_nothing_beyond(name: str, limits: tuple[int, int]) -> None:
+def test_a_range_includes_its_ends_and_nothing_beyond(
+    name: str, limits: tuple[float, float]
+) -> None:
     low, high = limits
     assert [KEYS[name].read(low), KEYS[name].read(high)] == [low, high]
     for beyond in (low - 1, high + 1):

@@ -2,6 +2,7 @@
 
 import json
 import re
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -13,10 +14,14 @@ from msgspec import inspect
 from livehandle_emulator.faults import Faults
 from livehandle_proto.extractors import ExtractorSpec
 from livehandle_proto.methods import METHODS
-from livehandled.config.schema import Limits
-from livehandled.control.calls import Calls, Surroundings
+from livehandle_proto.tools import ToolsRegister
+from livehandled.config.schema import Control, Limits
+from livehandled.control.calls import Calls
+from livehandled.control.claims import Claims
+from livehandled.control.credentials import credentials_of
 from livehandled.control.dispatch import Dispatcher
-from livehandled.control.peer import Peer, PeerLimits
+from livehandled.control.peer import Peer
+from livehandled.control.surroundings import Surroundings
 from livehandled.extraction.extractor import CONFIGURATION
 from support.bad_input import (
     CALL,
@@ -45,11 +50,16 @@ ERROR_BYTES = 3000
 class Talk:
     """A handle, a connection to it, and what must not change."""
 
-    def __init__(self, rig: HandleRig, client: LoopClient, peer: Peer) -> None:
+    def __init__(
+        self, rig: HandleRig, client: LoopClient, peer: Peer, other: Peer, claims: Claims
+    ) -> None:
         self.rig = rig
         self.handle = rig.handle
         self.client = client
         self.peer = peer
+        self.other = other
+        """Another connection."""
+        self.claims = claims
         self._heard = 1  # the setup
 
     async def call(self, method: str, params: bytes = b"{}") -> dict[str, Any]:
@@ -62,7 +72,11 @@ class Talk:
 
     async def prepare(self) -> None:
         """Open the session, with a call of the model open, and have something of everything."""
+        others = ToolsRegister(declarations=[{"name": OTHERS}])
+        self.handle.tools().register(others, self.other)
         for line in (
+            request("tools.register", declarations=[{"name": TAKEN}]),
+            request("claim", role="speaker"),
             request("connect"),
             request("state.set", key="app:theme", value="dark"),
             request("extractors.register", name=TAKEN, kind="client"),
@@ -90,6 +104,8 @@ class Talk:
             "voice": live.voice_state(),
             "calls": live.open_calls(),
             "extractors": live.extractors().registered(),
+            "tools": live.tools().listed(),
+            "claims": self.claims.holders(),
             "subscriptions": list(self.peer.subscriptions),
             "client": (self.peer.client, self.peer.line_bytes),
             "events": self.rig.told.topics,
@@ -125,29 +141,43 @@ async def talk(*, idle: bool) -> AsyncIterator[Talk]:
     live = handle(one_call_open, session__connect="manual" if idle else "first_use")
     async with live as rig, anyio.create_task_group() as tasks:
         with connected() as (ours, theirs):
-            peer = _peer(rig, ours)
+            claims = Claims(mic_idle_s=5.0, tell=lambda _change: None, look=lambda: None)
+            dispatcher = _dispatcher(rig, claims)
+            peer, other = (_peer(rig, ours, name, dispatcher) for name in ("c1", "c2"))
             tasks.start_soon(peer.run)
-            it = Talk(rig, LoopClient(theirs), peer)
+            it = Talk(rig, LoopClient(theirs), peer, other, claims)
             if not idle:
                 await it.prepare()
             yield it
             peer.close()
 
 
-def _peer(rig: HandleRig, ours: Any) -> Peer:
-    hub = rig.handle._hub
+def _dispatcher(rig: HandleRig, claims: Claims) -> Dispatcher[Peer]:
     around = Surroundings(
         socket="/run/s",
+        control=Control(),
         limits=Limits(),
         started=0.0,
         clock=lambda: 1.0,
-        clients=list,
+        claims=claims,
+        peers=list,
         shut_down=lambda: None,
         faults=Faults(),
     )
-    handlers = Calls(rig.handle, hub, around).handlers()
-    limits = PeerLimits(line_bytes=Limits().max_line_bytes, buffer_bytes=2**20)
-    return Peer(ours, dispatcher=Dispatcher(handlers), hub=hub, limits=limits)
+    return Dispatcher(Calls(rig.handle, rig.handle._hub, around).handlers())
+
+
+def _peer(
+    rig: HandleRig, ours: socket.socket, connection_id: str, dispatcher: Dispatcher[Peer]
+) -> Peer:
+    return Peer(
+        ours,
+        connection_id=connection_id,
+        who=credentials_of(ours),
+        dispatcher=dispatcher,
+        hub=rig.handle._hub,
+        limits=Limits(),
+    )
 
 
 @pytest.mark.anyio

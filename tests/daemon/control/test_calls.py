@@ -1,10 +1,7 @@
 """Each method of the catalogue, from its parameters to the handle and back."""
 
-import os
-from collections.abc import Awaitable
-from typing import Any, cast
+from typing import cast
 
-import anyio
 import msgspec
 import pytest
 
@@ -13,184 +10,17 @@ from livehandle_proto import values as v
 from livehandle_proto.errors import LiveHandleError
 from livehandle_proto.extractors import ExtractorSpec, Respond
 from livehandle_proto.states import StateKeys, StateValue
+from livehandle_proto.tools import ToolsRegister, ToolsRespond
 from livehandle_proto.topics import RAW_STREAM, SEMANTIC_STREAM, Nothing
-from livehandled.config.schema import Limits
-from livehandled.context import PendingContext
-from livehandled.control.calls import Calls, Surroundings
 from livehandled.control.peer import Peer
 from livehandled.extraction.extractor import CLIENTS
-from livehandled.gemini.content import text_content
-from livehandled.handle import LiveHandle
-from livehandled.hub import Hub
-from livehandled.state import State
-from support.control import new_hub
+from support.calls import ENDED, SESSION, Called, refused
 
 pytestmark = pytest.mark.anyio
 
-SESSION = v.Session(
-    session_id="s",
-    phase="active",
-    backend="gemini",
-    model="m",
-    connected_ms=5,
-    connection=None,
-    resumable=False,
-    reconnects=0,
-    current_turn=None,
-    turns=0,
-    last_close=None,
-)
-ENDED = v.Ended(reason="closed", code=1000)
-QUEUE = m.ClientQueue(
-    client="c",
-    subscriptions=1,
-    queued_lines=2,
-    queued_bytes=3,
-    lag_ms=4,
-    dropped=5,
-    lagged=6,
-)
-SENDS = frozenset(
-    name.removeprefix("writer.")
-    for name in m.METHODS
-    if name.startswith("writer.") and name != "writer.disconnect"
-) | {
-    *("playback_drained", "user_speech_started", "user_speech_ended"),
-    *("flush_deferred_prompt", "queue_context"),
-}
-"""What returns something to be awaited."""
-
-
-class Sent:
-    """What a send of the handle returns."""
-
-    def __init__(self, *, done: bool) -> None:
-        self.done = done
-
-    def __await__(self) -> Any:
-        yield from anyio.lowlevel.checkpoint().__await__()
-
-
-class Asked:
-    """Stands for anything; notes what it is asked for, by name and with a prefix."""
-
-    def __init__(self, handle: "Handle", prefix: str = "") -> None:
-        self._handle = handle
-        self._prefix = prefix
-
-    def __getattr__(self, name: str) -> Any:
-        def asked(*arguments: object, **named: object) -> object:
-            self._handle.asked.append((self._prefix + name, *arguments, *named.items()))
-            return Sent(done=self._handle.ready) if name in SENDS else name
-
-        return asked
-
-
-class Underlying(Asked):
-    """Stands for the underlying session."""
-
-    def describe(self) -> v.Session:
-        return SESSION
-
-    def resume_handle(self) -> str:
-        return "rh-42"
-
-    async def wait_for_phase(self, phase: v.Phase, *_time: object) -> v.Phase:
-        return phase
-
-
-class Handle(Asked):
-    """Stands for the handle."""
-
-    def __init__(self) -> None:
-        super().__init__(self)
-        self.asked: list[tuple[object, ...]] = []
-        self.ready = True
-        self.kept = State(now_ms=lambda: 0)
-
-    def phase(self) -> v.Phase:
-        return "active"
-
-    def session(self) -> Asked:
-        return Underlying(self, "session.")
-
-    def writer(self) -> Asked:
-        return Asked(self, "writer.")
-
-    def state(self) -> State:
-        return self.kept
-
-    def extractors(self) -> Asked:
-        return Asked(self, "extractors.")
-
-    def telemetry(self) -> dict[str, object]:
-        return {"errors": 0}
-
-    def pending_context(self) -> PendingContext:
-        context = PendingContext()
-        context.extend([text_content("Hi", "model")])
-        return context
-
-    async def done(self, timeout_ms: int | None = None) -> v.Ended:
-        self.asked.append(("done", timeout_ms))
-        return ENDED
-
-
-class StandIn:
-    """Stands for a peer; notes what it is told."""
-
-    def __init__(self) -> None:
-        self.client = ""
-        self.line_bytes = m.MIN_LINE_BYTES
-        self.subscribed: list[tuple[str, frozenset[str], int]] = []
-        self.unsubscribed: list[str] = []
-        self.answered: list[object] = []
-        self.runs = self
-
-    def respond(self, answer: object) -> None:
-        self.answered.append(answer)
-
-    def raise_line_limit(self, line_bytes: int) -> None:
-        self.line_bytes = line_bytes
-
-    def subscribe(self, prefix: str, topics: frozenset[str], start_seq: int) -> Any:
-        self.subscribed.append((prefix, topics, start_seq))
-        return type("Subscription", (), {"name": f"{prefix}1"})
-
-    def unsubscribe(self, name: str) -> None:
-        self.unsubscribed.append(name)
-
-
-class Called:
-    """The handlers of all methods, with everything around them."""
-
-    def __init__(self, ring_events: int = 4096) -> None:
-        self.handle = Handle()
-        self.hub: Hub = new_hub(ring_events)
-        self.peer = StandIn()
-        self.stops = 0
-        around = Surroundings(
-            socket="/run/s",
-            limits=Limits(),
-            started=100.0,
-            clock=lambda: 101.5,
-            clients=lambda: [QUEUE] * 3,
-            shut_down=self._stop,
-        )
-        self.calls = Calls(cast("LiveHandle", self.handle), self.hub, around)
-        self._handlers = self.calls.handlers()
-
-    def call(self, method: str, **params: object) -> Any:
-        """Call a method; return what its handler does."""
-        typed = msgspec.convert(params, m.METHODS[method].params)
-        return self._handlers[method](cast("Peer", self.peer), typed)
-
-    def _stop(self) -> None:
-        self.stops += 1
-
 
 def test_every_method_has_a_handler() -> None:
-    assert Called()._handlers.keys() == m.METHODS.keys()
+    assert Called().handlers.keys() == m.METHODS.keys()
 
 
 @pytest.mark.parametrize(
@@ -218,74 +48,27 @@ def test_the_handles_answer_is_the_methods(
     assert it.handle.asked == [asked]
 
 
-TOOL_ANSWER = m.ToolAnswer(id="1", name="f", response=5)
+PEER = object()
+"""Stands for the peer that calls."""
 
 
-TURN = {"role": "model", "parts": [{"text": "a"}]}
-SENT: dict[str, tuple[dict[str, object], tuple[object, ...]]] = {
-    "send_text": ({"text": "hi"}, ("hi",)),
-    "send_audio": ({"data": "AAAA"}, ("AAAA",)),
-    "send_video": ({"data": "/9j/"}, ("/9j/",)),
-    "send_tool_response": (
-        {"responses": [{"id": "1", "name": "f", "response": 5}]},
-        ([TOOL_ANSWER],),
-    ),
-    "update_instruction": ({"instruction": "Be brief."}, ("Be brief.",)),
-    "send_client_content": (
-        {"turns": [TURN], "turn_complete": True},
-        ([TURN], ("turn_complete", True)),
-    ),
-    "queue_context": (
-        {"turns": [TURN], "text": "b", "role": "user", "prompt": True},
-        ([TURN], ("text", "b"), ("role", "user"), ("prompt", True)),
-    ),
-}
-ALL_SENDS = [
-    name for name in m.METHODS if name.rpartition(".")[2] in SENDS and name != "session.disconnect"
-]
-
-
-@pytest.mark.parametrize("method", ALL_SENDS)
-async def test_a_send_is_answered_at_once_in_an_open_session_and_else_once_it_is_open(
-    method: str,
-) -> None:
-    params, arguments = SENT.get(method.rpartition(".")[2], ({}, ()))
-    it = Called()
-    assert it.call(method, **params) is None
-    it.handle.ready = False
-    settled: Awaitable[None] = it.call(method, **params)
-    assert it.handle.asked == [(method, *arguments)] * 2  # sent before anybody waits
-    await settled
-
-
-def test_phase_session_and_telemetry_are_the_handles() -> None:
+def test_phase_session_status_and_telemetry_are_told() -> None:
     it = Called()
     assert it.call("phase") == m.PhaseNow(phase="active")
     assert it.call("session") == SESSION
-    assert it.call("telemetry") == {"errors": 0, "clients": [QUEUE] * 3}
+    assert it.call("telemetry") == it.overview.telemetry()
+    assert it.call("daemon.status") == it.overview.status()
     assert it.call("daemon.ping") is None
 
 
-def test_hello_says_who_answers_and_remembers_who_calls() -> None:
+def test_hello_remembers_who_calls_and_how_long_a_line_it_reads() -> None:
     it = Called()
     daemon = it.call("daemon.hello", client="me", max_line_bytes=1_000_000)
     assert it.peer.client == "me"
-    assert daemon.name == "livehandled"
-    assert daemon.api_level >= daemon.api_compatible == 1
-    assert daemon.instance == it.hub.instance
-    assert daemon.session == SESSION
     assert daemon.limits.your_max_line_bytes == 1_000_000
-    assert daemon.limits.max_line_bytes == 16 * 2**20
-    assert it.call("daemon.hello").limits.your_max_line_bytes == 1_000_000
-    assert it.peer.client == "me"
-
-
-def test_status_shows_the_daemon_at_a_glance() -> None:
-    it = Called()
-    it.hub.publish("live.interrupted", Nothing())
-    status = it.call("daemon.status")
-    assert (status.pid, status.socket, status.uptime_ms) == (os.getpid(), "/run/s", 1500)
-    assert (status.clients, status.last_seq, status.session) == (3, 1, SESSION)
+    for unnamed in ({}, {"client": ""}):
+        assert it.call("daemon.hello", **unnamed).limits.your_max_line_bytes == 1_000_000
+        assert it.peer.client == "me"
 
 
 def test_shutdown_is_passed_on() -> None:
@@ -382,11 +165,9 @@ def test_a_clients_extractors_are_its_own() -> None:
     it.call("extractors.register", name="Order", kind="client")
     spec = ExtractorSpec(name="Order", kind="client")
     it.call("extractors.unregister", name="Order")
-    it.calls.left(cast("Peer", it.peer))
     assert it.handle.asked == [
         ("extractors.register", spec, it.peer, it.peer),
         ("extractors.unregister", "Order", it.peer, CLIENTS),
-        ("extractors.unregister_all", it.peer),
     ]
     pattern = {"item": "order"}
     it.call("extractors.register", name="Tea", kind="regex", patterns=pattern)
@@ -394,6 +175,56 @@ def test_a_clients_extractors_are_its_own() -> None:
     assert it.handle.asked[-1] == ("extractors.register", spec)
     it.call("extractors.respond", run_id="Order-1", value=None)
     assert it.peer.answered == [Respond(run_id="Order-1", value=None)]
+
+
+# Tools and roles.
+
+
+@pytest.mark.parametrize(
+    ("method", "params", "asked"),
+    [
+        (
+            "register",
+            {"declarations": [{"name": "f"}]},
+            ("register", ToolsRegister(declarations=[{"name": "f"}]), PEER),
+        ),
+        ("unregister", {}, ("unregister", None, PEER)),
+        ("unregister", {"registration": "t"}, ("unregister", "t", PEER)),
+        ("list", {}, ("listed",)),
+        (
+            "respond",
+            {"call_id": "1", "result": 5},
+            ("respond", ToolsRespond(call_id="1", result=5), PEER),
+        ),
+    ],
+)
+def test_tools_are_the_peers_own(
+    method: str, params: dict[str, object], asked: tuple[object, ...]
+) -> None:
+    it = Called()
+    name, *arguments = asked
+    assert it.call(f"tools.{method}", **params) == name
+    expected = [it.peer if one is PEER else one for one in arguments]
+    assert it.handle.asked == [(f"tools.{name}", *expected)]
+
+
+def test_a_role_is_claimed_and_released_and_who_holds_it_is_told() -> None:
+    it = Called()
+    claims = it.call("claim", role="mic")
+    assert claims == it.call("claims") == it.claims.holders()
+    assert it.claims.of(cast("Peer", it.peer)) == ["mic"]
+    assert refused(it, it.other, "claim", role="mic") == "roles.claimed"
+    assert it.call_by(it.other, "claim", role="mic", force=True).mic.connection == "c2"
+    assert it.call_by(it.other, "release", role="mic") is None
+    assert refused(it, it.other, "release", role="mic") == "roles.not_held"
+
+
+def test_a_peer_that_has_gone_leaves_neither_extractors_nor_tools_nor_roles() -> None:
+    it = Called()
+    it.call("claim", role="mic")
+    it.calls.left(cast("Peer", it.peer))
+    assert it.handle.asked == [("extractors.unregister_all", it.peer), ("tools.left", it.peer)]
+    assert it.changes[-1].reason == "left"
 
 
 # Events.
@@ -425,11 +256,9 @@ def test_topics_are_matched_and_unknown_ones_refused() -> None:
 
 
 def test_a_snapshot_comes_when_asked_for() -> None:
-    answer = Called().call("events", snapshot=True)
-    snapshot = answer.snapshot
-    assert isinstance(snapshot, m.Snapshot)
-    assert (snapshot.phase, snapshot.session) == ("active", SESSION)
-    assert snapshot.telemetry == {"errors": 0}
+    it = Called()
+    answer = it.call("events", snapshot=True)
+    assert answer.snapshot == it.overview.snapshot()
     assert not answer.reset
 
 

@@ -2,12 +2,15 @@
 
 import socket
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
+from typing import Any
 
 import anyio
 import pytest
 
+from livehandled.config.schema import Limits
+from livehandled.control import inlet
 from livehandled.control.inlet import Inlet
 from livehandled.control.outlet import Outlet
 from support.control import connected, fill, received, running
@@ -18,30 +21,46 @@ LIMIT = 1000
 
 
 class Reading:
-    """An inlet under test, and what it took."""
+    """An inlet under test, and what it took: of a line of several requests, each by itself."""
 
-    def __init__(self, ours: socket.socket, theirs: socket.socket) -> None:
+    def __init__(self, ours: socket.socket, theirs: socket.socket, **limits: Any) -> None:
         self.theirs = theirs
         self.outlet = Outlet(ours)
         self.taken: list[bytes] = []
         self.then: Callable[[bytes], None] = lambda _line: None
-        self.inlet = Inlet(ours, max_line_bytes=LIMIT, outlet=self.outlet, take=self._take)
+        self.inlet = Inlet(
+            ours,
+            limits=Limits(max_line_bytes=LIMIT, **limits),
+            outlet=self.outlet,
+            take=self._take,
+        )
 
-    def _take(self, line: bytes) -> None:
-        self.taken.append(line)
-        self.then(line)
+    def _take(self, line: bytes) -> Iterator[None] | None:
+        if b"," in line:
+            return self._each(line.split(b","))
+        self._begin(line)
+        return None
+
+    def _each(self, requests: list[bytes]) -> Iterator[None]:
+        for request in requests:
+            self._begin(request)
+            yield
+
+    def _begin(self, request: bytes) -> None:
+        self.taken.append(request)
+        self.then(request)
 
     async def until(self, count: int) -> None:
-        """Wait until so many lines were taken."""
+        """Wait until so many requests were taken."""
         with anyio.fail_after(10):
             while len(self.taken) < count:
                 await anyio.lowlevel.checkpoint()
 
 
 @asynccontextmanager
-async def reading() -> AsyncIterator[Reading]:
+async def reading(**limits: Any) -> AsyncIterator[Reading]:
     with connected() as (ours, theirs):
-        yield Reading(ours, theirs)
+        yield Reading(ours, theirs, **limits)
 
 
 async def test_lines_are_taken_as_they_come_until_the_peer_has_no_more() -> None:
@@ -90,8 +109,13 @@ async def test_a_peer_whose_answers_wait_is_not_read_from() -> None:
             tasks.cancel_scope.cancel()
 
 
-async def test_many_short_lines_give_others_their_turn() -> None:
-    async with reading() as it, anyio.create_task_group() as tasks:
+@pytest.mark.parametrize(
+    ("data", "requests"),
+    [(b"x\n" * 500, 500), ((b"x," * 24 + b"x\n") * 20, 500), (b"x,x\n" * 50 + b"x\n" * 50, 150)],
+    ids=["lines", "batches", "both"],
+)
+async def test_many_requests_give_others_their_turn(data: bytes, requests: int) -> None:
+    async with reading(turn_requests=8, turn_ms=1000) as it, anyio.create_task_group() as tasks:
         turns = 0
         taken: Counter[int] = Counter()
 
@@ -99,13 +123,72 @@ async def test_many_short_lines_give_others_their_turn() -> None:
             taken[turns] += 1
 
         it.then = count
-        it.theirs.send(b"x\n" * 1000)
+        it.theirs.send(data)
         it.theirs.shutdown(socket.SHUT_WR)
         tasks.start_soon(it.inlet.run)
-        while taken.total() < 1000:
+        while taken.total() < requests:
             turns += 1
             await anyio.lowlevel.checkpoint()
-        assert max(taken.values()) <= 128  # a turn of the reader's task and one of its callback
+        assert max(taken.values()) <= 16  # a turn of the reader's task and one of its callback
+    assert it.taken == [b"x"] * requests
+
+
+async def test_requests_that_take_long_give_others_their_turn_earlier(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = 0.0
+    monkeypatch.setattr(inlet, "monotonic", lambda: now)
+    async with reading(turn_requests=1000, turn_ms=10) as it, anyio.create_task_group() as tasks:
+        turns = 0
+        taken: Counter[int] = Counter()
+
+        def takes_long(_line: bytes) -> None:
+            nonlocal now
+            now += 0.004
+            taken[turns] += 1
+
+        it.then = takes_long
+        it.theirs.send(b"x\n" * 50 + b"x," * 49 + b"x\n")
+        it.theirs.shutdown(socket.SHUT_WR)
+        tasks.start_soon(it.inlet.run)
+        while taken.total() < 100:
+            turns += 1
+            await anyio.lowlevel.checkpoint()
+        assert max(taken.values()) <= 6  # three of 4 ms are more than 10 ms
+
+
+async def test_what_comes_behind_a_batch_begins_after_all_of_it() -> None:
+    async with reading(turn_requests=2) as it, anyio.create_task_group() as tasks:
+        tasks.start_soon(it.inlet.run)
+        it.theirs.send(b"1\n2,3,4,5,6\n7\n8,9\n")
+        await it.until(9)
+        assert b"".join(it.taken) == b"123456789"
+        tasks.cancel_scope.cancel()
+
+
+async def test_a_batch_that_is_half_begun_waits_with_the_answers_and_goes_on_after_them() -> None:
+    async with reading() as it, running(it.outlet):
+        it.then = lambda request: it.outlet.answer(b"answer\n") if request == b"2" else None
+        fill(it.outlet)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(it.inlet.run)
+            it.theirs.send(b"1,2,3\n4\n")
+            it.theirs.shutdown(socket.SHUT_WR)
+            await it.until(2)
+            await anyio.wait_all_tasks_blocked()
+            assert it.taken == [b"1", b"2"]
+            await received(it.theirs, lambda data: data.endswith(b"answer\n"))
+        assert it.taken == [b"1", b"2", b"3", b"4"]
+
+
+async def test_what_has_come_in_can_be_taken_at_once() -> None:
+    async with reading(turn_requests=1) as it, anyio.create_task_group() as tasks:
+        tasks.start_soon(it.inlet.run)
+        it.theirs.send(b"1,2,3\n4\n5,6\n")
+        await it.until(1)
+        tasks.cancel_scope.cancel()
+        it.inlet.take_rest()
+    assert b"".join(it.taken) == b"123456"
 
 
 async def test_events_that_wait_do_not_hold_up_the_input() -> None:

@@ -17,8 +17,6 @@ from livehandle_proto.errors import LiveHandleError
 from livehandled.control import listener
 from support.daemon import private_directory
 
-GROUP = grp.getgrgid(os.getegid()).gr_name
-
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root may give a file away")
 
 
@@ -82,7 +80,8 @@ def test_the_socket_is_0600_until_its_group_is_right(
         modes.append(mode_of(path))
 
     monkeypatch.setattr(os, "chown", chown)
-    with listener.bind(path, mode=0o660, group=GROUP):
+    monkeypatch.setattr(listener, "group_id", lambda _name: os.getegid())
+    with listener.bind(path, mode=0o660, group="ours"):
         assert modes == [0o600, 0o600]
         assert mode_of(path) == 0o660
         assert path.lstat().st_gid == os.getegid()
@@ -127,10 +126,38 @@ def test_what_is_no_socket_is_left_alone(path: Path, kind: str) -> None:
     else:
         path.symlink_to("elsewhere")
     before = path.lstat()
-    with pytest.raises(LiveHandleError, match="is no socket") as refused:
+    with pytest.raises(LiveHandleError, match="is no socket: move it away") as refused:
         listener.bind(path, mode=0o600, group="")
     assert refused.value.name == "config.invalid"
+    assert ("symbolic link" in refused.value.message) is (kind == "link")
     assert path.lstat() == before
+
+
+@pytest.mark.parametrize("kind", [socket.SOCK_STREAM, socket.SOCK_DGRAM])
+def test_a_socket_at_which_a_process_listens_is_left_alone(path: Path, kind: int) -> None:
+    with socket.socket(socket.AF_UNIX, kind) as holder:
+        holder.bind(str(path))
+        if kind == socket.SOCK_STREAM:
+            holder.listen()
+        before = path.lstat()
+        with pytest.raises(LiveHandleError, match=f"listens on {path}: use it") as refused:
+            listener.bind(path, mode=0o600, group="")
+        assert refused.value.name == "daemon.already_running"
+        assert refused.value.data["path"] == str(path)
+        # Of a socket of another kind the kernel does not say whose it is.
+        assert refused.value.data.get("pid") == (
+            os.getpid() if kind == socket.SOCK_STREAM else None
+        )
+        assert path.lstat() == before
+
+
+def test_a_socket_whose_backlog_is_full_is_left_alone(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as holder, socket.socket(socket.AF_UNIX) as waiting:
+        holder.bind(str(path))
+        holder.listen(0)
+        waiting.connect(str(path))
+        with pytest.raises(LiveHandleError, match="Process unknown listens"):
+            listener.bind(path, mode=0o600, group="")
 
 
 def test_an_unknown_group_is_refused_before_anything_is_made(path: Path) -> None:
@@ -145,12 +172,54 @@ def test_a_path_that_cannot_be_bound_is_refused_in_words(path: Path) -> None:
         listener.bind(path / "absent", mode=0o600, group="")
 
 
+@pytest.mark.parametrize("umask", [0, 0o022, 0o777])
+def test_the_directory_and_what_is_missing_above_it_are_made_0700(path: Path, umask: int) -> None:
+    directory = path / "upper" / "lower"
+    before = os.umask(umask)
+    try:
+        listener.make_directory(directory)
+    finally:
+        os.umask(before)
+    assert [mode_of(each) for each in (directory, path / "upper", path)] == [0o700] * 3
+    listener.make_directory(directory)
+
+
+def test_a_directory_that_is_there_keeps_its_mode(path: Path) -> None:
+    path.parent.chmod(0o750)
+    listener.make_directory(path.parent)
+    assert mode_of(path.parent) == 0o750
+
+
 @pytest.mark.usefixtures("no_umask")
-def test_the_directory_is_made_0700(path: Path) -> None:
-    directory = path / "new"
-    listener.make_directory(directory)
-    assert mode_of(directory) == 0o700
-    listener.make_directory(directory)
+def test_a_directory_is_never_wider_than_0700_while_it_is_made(path: Path) -> None:
+    with watched(path / "upper") as upper, watched(path / "upper" / "lower") as lower:
+        for _ in range(100):
+            listener.make_directory(path / "upper" / "lower")
+            (path / "upper" / "lower").rmdir()
+            (path / "upper").rmdir()
+    assert upper <= {0o700}
+    assert lower <= {0o700}
+
+
+@pytest.mark.parametrize("exists", [True, False])
+def test_a_directory_that_is_a_symbolic_link_is_refused_with_where_it_leads(
+    path: Path, exists: bool
+) -> None:
+    there, link = path.parent / "there", path.parent / "link"
+    link.symlink_to("there")
+    if exists:
+        there.mkdir(mode=0o700)
+    with pytest.raises(LiveHandleError, match="it is a symbolic link") as refused:
+        listener.make_directory(link)
+    assert refused.value.message.endswith(f"give a --socket in {there}.")
+    assert there.exists() is exists
+
+
+def test_a_symbolic_link_further_up_is_no_matter(path: Path) -> None:
+    (path.parent / "there").mkdir()
+    (path.parent / "link").symlink_to("there")
+    listener.make_directory(path.parent / "link" / "new")
+    assert mode_of(path.parent / "there" / "new") == 0o700
 
 
 @pytest.mark.parametrize(
@@ -164,7 +233,7 @@ def test_a_directory_that_others_may_write_to_is_refused_unless_it_is_sticky(
     if safe:
         listener.make_directory(path)
     else:
-        with pytest.raises(LiveHandleError, match="not safe"):
+        with pytest.raises(LiveHandleError, match=f"not safe.* run chmod go-w {path}, or give"):
             listener.make_directory(path)
 
 
@@ -172,14 +241,14 @@ def test_a_directory_that_others_may_write_to_is_refused_unless_it_is_sticky(
 def test_a_directory_of_another_user_is_refused(path: Path) -> None:
     path.mkdir(mode=0o700)
     os.chown(path, 64_001, 64_001)
-    with pytest.raises(LiveHandleError, match="not safe"):
+    with pytest.raises(LiveHandleError, match=r"not safe.* belongs to user 64001"):
         listener.make_directory(path)
 
 
 def test_a_directory_that_cannot_be_made_is_refused_in_words(path: Path) -> None:
     path.write_text("")
-    for directory in (path, path / "below"):
-        with pytest.raises(LiveHandleError, match=r"cannot be used|not safe") as refused:
+    for directory, said in ((path, "it is no directory"), (path / "below", "cannot be used")):
+        with pytest.raises(LiveHandleError, match=said) as refused:
             listener.make_directory(directory)
         assert refused.value.name == "config.invalid"
 

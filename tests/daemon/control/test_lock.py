@@ -1,8 +1,10 @@
 """The instance lock, between real processes where it matters."""
 
+import errno
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -79,8 +81,9 @@ def test_a_holder_that_has_not_written_its_pid_is_refused_all_the_same(tmp_path:
         assert "pid" not in refused.value.data
 
 
-def test_the_lock_file_is_private(tmp_path: Path) -> None:
-    before = os.umask(0)
+@pytest.mark.parametrize("umask", [0, 0o777])
+def test_the_lock_file_is_private(tmp_path: Path, umask: int) -> None:
+    before = os.umask(umask)
     try:
         with InstanceLock(tmp_path / "s") as lock:
             assert lock.path.stat().st_mode & 0o777 == 0o600
@@ -88,13 +91,77 @@ def test_the_lock_file_is_private(tmp_path: Path) -> None:
         os.umask(before)
 
 
-def test_a_lock_file_that_cannot_be_made_is_refused_in_words(tmp_path: Path) -> None:
-    (tmp_path / "s.lock").symlink_to(tmp_path / "elsewhere")
-    for path in (tmp_path / "s", tmp_path / "absent" / "s"):
+def test_a_lock_file_that_was_wider_is_narrowed(tmp_path: Path) -> None:
+    (tmp_path / "s.lock").touch()
+    (tmp_path / "s.lock").chmod(0o666)
+    with InstanceLock(tmp_path / "s") as lock:
+        assert lock.path.stat().st_mode & 0o777 == 0o600
+
+
+def a_link(path: Path) -> None:
+    path.symlink_to(path.with_name("elsewhere"))
+
+
+def a_second_name(path: Path) -> None:
+    path.with_name("precious").write_text("precious")
+    path.hardlink_to(path.with_name("precious"))
+
+
+def a_file_of_another(path: Path) -> None:
+    path.touch()
+    os.chown(path, 64_001, 64_001)
+
+
+@pytest.mark.parametrize(
+    ("prepare", "said"),
+    [
+        (a_link, "it is a symbolic link"),
+        (Path.mkdir, "Is a directory"),
+        (os.mkfifo, "it is no plain file of yours with one name"),
+        (a_second_name, "it is no plain file of yours with one name"),
+        pytest.param(
+            a_file_of_another,
+            "it is no plain file of yours with one name",
+            marks=pytest.mark.skipif(os.geteuid() != 0, reason="only root may give a file away"),
+        ),
+    ],
+)
+def test_a_lock_file_that_is_not_ours_alone_is_refused_in_words_and_left_alone(
+    tmp_path: Path, prepare: Callable[[Path], object], said: str
+) -> None:
+    path = tmp_path / "s.lock"
+    prepare(path)
+    before = path.lstat()
+    with (
+        pytest.raises(LiveHandleError, match=rf"cannot be locked \({said}\): ") as refused,
+        InstanceLock(tmp_path / "s"),
+    ):
+        pass
+    assert refused.value.name == "config.invalid"
+    assert path.lstat() == before
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_a_lock_file_that_cannot_be_written_is_refused_in_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_fd: int, _data: bytes, _offset: int) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "pwrite", full)
         with (
-            pytest.raises(LiveHandleError, match="cannot be locked") as refused,
-            InstanceLock(path),
+            pytest.raises(LiveHandleError, match="No space left on device"),
+            InstanceLock(tmp_path / "s"),
         ):
             pass
-        assert refused.value.name == "config.invalid"
-    assert not (tmp_path / "elsewhere").exists()
+    with InstanceLock(tmp_path / "s"):  # it was let go
+        pass
+
+
+def test_a_lock_file_that_cannot_be_made_is_refused_in_words(tmp_path: Path) -> None:
+    with (
+        pytest.raises(LiveHandleError, match=r"No such file or directory.*give another --socket"),
+        InstanceLock(tmp_path / "absent" / "s"),
+    ):
+        pass

@@ -11,12 +11,12 @@ from msgspec import Raw
 from livehandle_proto import methods as m
 from livehandle_proto.errors import LiveHandleError
 from livehandle_proto.values import Params
-from livehandled.control.params import decode_params
+from livehandled.control.params import params_decoder
 
 
 def refusal(method: str, text: bytes) -> LiveHandleError:
     with pytest.raises(LiveHandleError) as refused:
-        decode_params(method, Raw(text))
+        params_decoder(method)(Raw(text))
     assert refused.value.name == "wire.invalid_params"
     return refused.value
 
@@ -38,7 +38,7 @@ def refusal(method: str, text: bytes) -> LiveHandleError:
 def test_parameters_come_by_name_or_in_the_catalogues_order(
     method: str, text: bytes, params: Params
 ) -> None:
-    assert decode_params(method, Raw(text.strip())) == params
+    assert params_decoder(method)(Raw(text.strip())) == params
 
 
 @pytest.mark.parametrize(
@@ -245,7 +245,7 @@ JSON = st.recursive(
 def test_any_json_is_taken_or_refused_in_words(method: str, params: object) -> None:
     refused = ""
     try:
-        decode_params(method, Raw(json.dumps(params).encode()))
+        params_decoder(method)(Raw(json.dumps(params).encode()))
     except LiveHandleError as error:
         refused = error.message
     assert not refused.startswith("The parameters of")

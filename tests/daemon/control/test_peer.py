@@ -1,6 +1,7 @@
 """One connection: order, batches, half-close, refusals, limits, and how it ends."""
 
 import json
+import os
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
@@ -15,13 +16,22 @@ from hypothesis import strategies as st
 from livehandle_proto.envelope import MAX_BATCH, MAX_ID_BYTES
 from livehandle_proto.errors import LiveHandleError
 from livehandle_proto.extractors import ExtractorRun, Respond
-from livehandle_proto.methods import MIN_LINE_BYTES, Done, Hello, SendText, Unsubscribe
+from livehandle_proto.methods import (
+    MIN_LINE_BYTES,
+    Client,
+    Done,
+    Hello,
+    SendText,
+    Unsubscribe,
+)
 from livehandle_proto.topics import SEMANTIC_STREAM, Text
 from livehandle_proto.values import Params
+from livehandled.config.schema import Limits
 from livehandled.control import peer as peer_module
+from livehandled.control.credentials import credentials_of
 from livehandled.control.dispatch import Dispatcher
 from livehandled.control.lines import HTTP_REFUSAL
-from livehandled.control.peer import Peer, PeerLimits
+from livehandled.control.peer import Peer
 from support.control import WAIT_S, LoopClient, connected, fill, handlers_with, new_hub
 from support.wire import notification, request
 
@@ -34,7 +44,7 @@ TOPIC = "live.text_delta"
 class Serving:
     """A peer that runs, its client, and what its calls have done."""
 
-    def __init__(self, ours: socket.socket, theirs: socket.socket) -> None:
+    def __init__(self, ours: socket.socket, theirs: socket.socket, **limits: Any) -> None:
         self.hub = new_hub()
         self.client = LoopClient(theirs)
         self.begun: list[object] = []
@@ -51,9 +61,11 @@ class Serving:
         }
         self.peer = Peer(
             ours,
+            connection_id="c1",
+            who=credentials_of(ours),
             dispatcher=Dispatcher(handlers_with(handlers)),
             hub=self.hub,
-            limits=PeerLimits(line_bytes=LINE_LIMIT, buffer_bytes=65_536),
+            limits=Limits(max_line_bytes=LINE_LIMIT, client_buffer_bytes=65_536, **limits),
         )
 
     async def run(self) -> None:
@@ -62,6 +74,10 @@ class Serving:
 
     def publish(self, text: str) -> None:
         self.hub.publish(TOPIC, Text(text=text))
+
+    @property
+    def shown(self) -> Client:
+        return self.peer.describe(roles=[], tools=0)
 
     async def until_begun(self, count: int) -> None:
         """Wait until so many calls have begun."""
@@ -101,16 +117,18 @@ class Serving:
 
     def _hello(self, peer: Peer, params: Params) -> None:
         assert isinstance(params, Hello)
-        assert params.max_line_bytes is not None
-        peer.raise_line_limit(params.max_line_bytes)
+        if params.client:
+            peer.introduce(params.client)
+        if params.max_line_bytes is not None:
+            peer.raise_line_limit(params.max_line_bytes)
 
     padding = 0
 
 
 @asynccontextmanager
-async def serving() -> AsyncIterator[Serving]:
+async def serving(**limits: Any) -> AsyncIterator[Serving]:
     with connected() as (ours, theirs):
-        it = Serving(ours, theirs)
+        it = Serving(ours, theirs, **limits)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(it.run)
             yield it
@@ -350,13 +368,15 @@ async def test_an_unknown_subscription_is_answered_with_a_near_one() -> None:
 
 
 async def test_subscriptions_are_bounded_and_their_places_are_given_back() -> None:
-    async with serving() as it:
-        for i in range(1, 65):
+    async with serving(subscriptions=3) as it:
+        for i in range(1, 4):
             assert named(await it.client.ask(request("events", i))) != "events.too_many"
-        assert named(await it.client.ask(request("events", 65))) == "events.too_many"
-        await it.client.ask(request("unsubscribe", 66, subscription="e7"))
-        answer = await it.client.ask(request("events", 67))
-        assert answer["result"]["subscription"] == "e65"
+        refused = await it.client.ask(request("events", 4))
+        assert named(refused) == "events.too_many"
+        assert refused["error"]["message"].startswith("This connection has 3 subscriptions:")
+        await it.client.ask(request("unsubscribe", 5, subscription="e2"))
+        answer = await it.client.ask(request("events", 6))
+        assert answer["result"]["subscription"] == "e4"
 
 
 # Limits.
@@ -455,17 +475,38 @@ async def test_no_line_of_a_hostile_request_is_too_long(
 
 
 async def test_calls_that_wait_are_bounded_and_their_places_are_given_back() -> None:
-    async with serving() as it:
-        line = batch(*[request("done", "slow", timeout_ms=1)] * 64)
+    async with serving(pending_calls=20) as it:
+        line = batch(*[request("done", "slow", timeout_ms=1)] * 5)
         await it.client.send(line * 4)
-        await it.until_begun(256)
-        assert named(await it.client.ask(request("send_text", 1, text="a"))) == (
-            "wire.too_many_pending"
-        )
+        await it.until_begun(20)
+        refused = await it.client.ask(request("send_text", 1, text="a"))
+        assert named(refused) == "wire.too_many_pending"
+        assert refused["error"]["message"].startswith("20 calls of this connection wait")
+        assert it.shown.pending == 20
         it.release.set()
         for _ in range(4):
-            assert [named(a) for a in await it.client.read()] == [1] * 64
+            assert [named(a) for a in await it.client.read()] == [1] * 5
         assert named(await it.client.ask(request("send_text", 2, text="a"))) == "a"
+        assert it.shown.pending == 0
+
+
+async def test_a_long_batch_keeps_no_other_connection_waiting() -> None:
+    async with serving(turn_requests=4) as long, serving() as other:
+        members = [request("send_text", i, text="a") for i in range(MAX_BATCH)]
+        await long.client.send(batch(*members))
+        await long.until_begun(1)
+        assert named(await other.client.ask(request("send_text", 1, text="b"))) == "b"
+        assert len(long.begun) < MAX_BATCH
+        assert [a["id"] for a in await long.client.read()] == list(range(MAX_BATCH))
+
+
+async def test_lines_behind_a_batch_begin_after_all_of_it() -> None:
+    async with serving(turn_requests=2) as it:
+        members = [request("send_text", i, text=str(i)) for i in range(9)]
+        await it.client.send(batch(*members) + request("send_text", 9, text="9"))
+        assert len(await it.client.read()) == 9
+        assert named(await it.client.read()) == "9"
+        assert it.begun == list("0123456789")
 
 
 async def test_a_peer_that_does_not_read_its_answers_is_not_read_from() -> None:
@@ -497,7 +538,7 @@ async def test_runs_that_are_over_are_not_asked_for_and_take_no_room() -> None:
         for _ in range(2000):
             with anyio.move_on_after(0):
                 await it.peer.runs(RUN)
-        assert it.peer.queue().queued_bytes == 0
+        assert it.shown.queued_bytes == 0
         assert it.peer.outlet.waiting <= lines
 
 
@@ -507,17 +548,84 @@ async def test_runs_that_wait_are_counted_and_written_once_the_peer_reads() -> N
         for i in range(3):
             tasks.start_soon(it.peer.runs, msgspec.structs.replace(RUN, run_id=f"Order-{i}"))
         await anyio.lowlevel.checkpoint()
-        queue = it.peer.queue()
-        assert queue.queued_bytes > 3 * 5000
+        assert it.shown.queued_bytes > 3 * 5000
         seen: list[str] = []
         while len(seen) < 3:
             line = await it.client.line()
             if line != b"filler":
                 seen.append(json.loads(line)["params"]["data"]["run_id"])
         assert seen == ["Order-0", "Order-1", "Order-2"]
-        assert it.peer.queue().queued_bytes == 0
+        assert it.shown.queued_bytes == 0
         for run_id in seen:
             it.peer.runs.respond(Respond(run_id=run_id, value=1))
+
+
+async def test_what_is_asked_of_a_peer_is_taken_back_as_long_as_it_is_not_written() -> None:
+    async with serving() as it:
+        take_back = it.peer.ask("live.text_delta", Text(text="at once"))
+        assert not take_back()
+        assert (await it.client.read())["params"]["data"] == {"text": "at once"}
+        fillers = fill(it.peer.outlet)
+        kept = it.peer.ask("live.text_delta", Text(text="kept"))
+        take_back = it.peer.ask("live.text_delta", Text(text="taken back"))
+        assert take_back()
+        assert not take_back()  # only once
+        lines = [await it.client.line() for _ in range(fillers + 1)]
+        assert json.loads(lines[-1])["params"]["data"] == {"text": "kept"}
+        assert it.peer.outlet.idle
+        assert not kept()
+        assert it.shown.queued_bytes == 0
+
+
+async def test_what_is_asked_of_a_peer_that_has_gone_leaves_nothing_behind() -> None:
+    async with serving() as it:
+        fill(it.peer.outlet)
+        waits = it.peer.ask("live.text_delta", Text(text="waits"))
+        it.client.connection.close()
+        await it.ended()
+        assert waits()  # it was never written
+        late = it.peer.ask("live.text_delta", Text(text="late"))
+        late()
+        assert it.shown.queued_bytes == 0
+
+
+async def test_a_peer_is_described() -> None:
+    async with serving() as it:
+        await it.client.ask(request("daemon.hello", client="phone"))
+        await it.client.ask(request("events"))
+        await it.client.send(request("done"))
+        await it.until_begun(1)
+        fill(it.peer.outlet)
+        it.publish("waits")
+        shown = it.peer.describe(roles=["mic"], tools=3)
+        assert shown.lag_ms >= 0
+        assert shown.queued_bytes > len("waits")
+        assert msgspec.structs.replace(shown, lag_ms=0, queued_bytes=0) == Client(
+            connection="c1",
+            client="phone",
+            pid=os.getpid(),
+            uid=os.getuid(),
+            roles=["mic"],
+            tools=3,
+            subscriptions=1,
+            pending=1,
+            queued_lines=2,
+            queued_bytes=0,
+            lag_ms=0,
+            dropped=0,
+            lagged=0,
+        )
+
+
+async def test_the_first_name_of_a_client_is_logged_and_the_last_is_shown(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("INFO")
+    async with serving() as it:
+        for name in ("phone\n", "tablet"):
+            await it.client.ask(request("daemon.hello", client=name))
+        assert it.shown.client == "tablet"
+    assert [record.getMessage() for record in caplog.records] == ["c1 is 'phone\\n'"]
 
 
 async def test_a_peer_let_go_has_its_calls_answered_and_is_told_last() -> None:
@@ -533,6 +641,45 @@ async def test_a_peer_let_go_has_its_calls_answered_and_is_told_last() -> None:
         assert bye["params"]["topic"] == "daemon.bye"
         it.client.connection.close()
         await it.ended()
+
+
+async def test_a_batch_that_is_half_begun_when_the_peer_is_let_go_is_answered_as_a_whole() -> None:
+    async with serving(turn_requests=2) as it:
+        slow = [request("done", i) for i in (2, 3)]
+        rest = [request("send_text", i, text="b") for i in range(4, 50)]
+        await it.client.send(batch(request("send_text", 1, text="a"), *slow, *rest))
+        await it.until_begun(2)
+        begun = len(it.begun)
+        assert begun < 49
+        it.peer.close()
+        (answers,) = await it.client.rest()
+        assert [a["id"] for a in answers] == list(range(1, 50))
+        assert [named(a) for a in answers[:begun]].count("daemon.stopping") == min(begun - 1, 2)
+        assert {named(a) for a in answers[begun:]} == {"daemon.stopping"}
+        assert len(it.begun) == begun  # nothing is begun any more
+        it.client.connection.close()
+        await it.ended()
+
+
+async def test_a_fault_while_a_peer_is_let_go_is_raised_in_its_own_task(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fails(*_arguments: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(Dispatcher, "refuse", fails)
+    with connected() as (ours, theirs):
+        it = Serving(ours, theirs, turn_requests=1)
+
+        async def run() -> None:
+            with pytest.RaisesGroup(ZeroDivisionError, flatten_subgroups=True):
+                await it.run()
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(run)
+            await it.client.send(batch(*[request("send_text", 1, text="a")] * 50))
+            await it.until_begun(1)
+            it.peer.close()
 
 
 async def test_a_peer_without_subscriptions_is_let_go_without_a_word() -> None:

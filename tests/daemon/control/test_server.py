@@ -1,6 +1,7 @@
 """Accepting, admitting and letting go, on a real socket in one loop."""
 
 import errno
+import os
 import socket
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
@@ -10,6 +11,7 @@ from typing import Any
 import anyio
 import pytest
 
+from livehandle_proto.errors import LiveHandleError
 from livehandle_proto.values import Params
 from livehandled.config.schema import Control, Limits
 from livehandled.control import listener, server
@@ -151,6 +153,7 @@ async def test_clients_are_bounded_and_their_places_are_given_back() -> None:
         first, second, third = it.connect(), it.connect(), it.connect()
         answer = await third.read()
         assert answer["error"]["data"]["name"] == "daemon.too_many_clients"
+        assert answer["error"]["message"].startswith("2 clients are connected")
         assert await third.line() == b""
         assert (await second.ask(request("phase")))["id"] == 1
         first.connection.close()
@@ -159,6 +162,79 @@ async def test_clients_are_bounded_and_their_places_are_given_back() -> None:
         assert (await fourth.ask(request("phase")))["id"] == 1
         for client in (second, third, fourth):
             client.connection.close()
+
+
+async def test_one_user_is_bounded_and_others_are_served_all_the_same(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with serving(max_clients_per_uid=2, uids=(64_001,)) as it:
+        with monkeypatch.context() as patch:
+            patch.setattr(server, "credentials_of", nobody)
+            clients = [it.connect() for _ in range(3)]
+            answer = await clients[2].read()
+        assert answer["id"] is None
+        assert answer["error"]["data"]["name"] == "daemon.too_many_clients"
+        said = (
+            "User 64001 has 2 clients connected: close one, or raise control.max_clients_per_uid."
+        )
+        assert answer["error"]["message"] == said
+        assert await clients[2].line() == b""
+        assert "refused user 64001, process 1: daemon.too_many_clients" in caplog.messages
+        own = it.connect()
+        assert (await own.ask(request("phase")))["id"] == 1
+        for client in (*clients, own):
+            client.connection.close()
+        await it.until_clients(0)
+
+
+async def test_a_place_of_a_user_is_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with serving(max_clients_per_uid=1) as it:
+        for _ in range(3):
+            client = it.connect()
+            assert (await client.ask(request("phase")))["id"] == 1
+            client.connection.close()
+            await it.until_clients(0)
+        assert not it.server._of_uid
+
+
+async def test_a_limit_of_all_clients_below_that_of_one_user_holds_too() -> None:
+    async with serving(max_clients=1, max_clients_per_uid=2) as it:
+        first, second = it.connect(), it.connect()
+        answer = await second.read()
+        assert answer["error"]["message"].startswith("1 clients are connected")
+        for client in (first, second):
+            client.connection.close()
+
+
+async def test_each_connection_is_logged_with_its_process_its_user_and_its_name(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("INFO")
+    async with serving() as it:
+        for number in (1, 2):
+            client = it.connect()
+            await client.ask(request("phase"))
+            (peer,) = it.server.peers
+            assert peer.id == f"c{number}"
+            assert peer.who == (os.getpid(), os.geteuid(), os.getegid())
+            for name in (f"name {number}\n2026 INFO forged\u202e", "another"):
+                peer.introduce(name)
+                assert peer.client == name
+            client.connection.close()
+            await it.until_clients(0)
+    who = f"process {os.getpid()} of user {os.geteuid()}"
+    assert caplog.messages == [
+        f"c1 connected: {who}",
+        r"c1 is 'name 1\n2026 INFO forged\u202e'",
+        f"c2 connected: {who}",
+        r"c2 is 'name 2\n2026 INFO forged\u202e'",
+    ]
+
+
+async def test_a_group_that_does_not_exist_is_refused_at_the_start() -> None:
+    with pytest.raises(LiveHandleError, match="no-such-group"):
+        async with serving(group="no-such-group"):
+            pass
 
 
 async def test_a_refused_client_that_has_gone_already_hurts_nobody() -> None:

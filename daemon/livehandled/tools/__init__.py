@@ -1,0 +1,1 @@
+"""Functions of the model that client processes carry out (protocol section 6)."""
