@@ -1,6 +1,6 @@
 """The event log: one sequence of events, whoever listens (protocol section 5)."""
 
-import secrets
+import os
 from collections.abc import Callable, Iterable, Iterator
 
 from livehandle_proto.envelope import event_body
@@ -76,7 +76,7 @@ class Hub:
     def __init__(
         self, *, ring_events: int, ring_bytes: int = 2**25, wall_ms: Callable[[], int]
     ) -> None:
-        self.instance = secrets.token_hex(4)
+        self.instance = os.urandom(4).hex()
         self.last_seq = 0
         self._wall_ms = wall_ms
         self._sinks: dict[str, list[Sink]] = {topic: [] for topic in TOPICS}

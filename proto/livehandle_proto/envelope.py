@@ -16,6 +16,7 @@ MAX_ID_BYTES = 128
 _encode = msgspec.json.Encoder().encode
 _NULL = Raw(b"null")
 _ID_STARTS = b'"-0123456789n'
+_NO_PARAMS = Raw(b"{}")
 
 
 class Request(Struct, frozen=True):
@@ -23,7 +24,7 @@ class Request(Struct, frozen=True):
 
     jsonrpc: Literal["2.0"]
     method: str
-    params: Raw = Raw(b"{}")
+    params: Raw = _NO_PARAMS
     id: Raw = Raw()
     """The id verbatim; empty where the request is a notification."""
 
@@ -61,7 +62,7 @@ def decode_request(text: bytes | Raw) -> Request:
         raise _invalid("`id` must be a string, a number or null", _NULL)
     if len(request_id) > MAX_ID_BYTES:
         raise _invalid(f"`id` may be {MAX_ID_BYTES} bytes long", _NULL)
-    if bytes(request.params)[:1] not in b"{[":
+    if request.params is not _NO_PARAMS and bytes(request.params)[:1] not in b"{[":
         raise _invalid("`params` must be an object or an array", request.id)
     return request
 

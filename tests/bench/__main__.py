@@ -5,10 +5,13 @@ import os
 import sys
 import tempfile
 
-ALL = ("round_trip", "audio", "start", "cli", "vad")
+ALL = ("round_trip", "audio", "fan_out", "history", "start", "cli", "vad")
 
 if __name__ == "__main__":
-    with tempfile.TemporaryDirectory() as state:
-        os.environ["XDG_STATE_HOME"] = state  # the daemons keep their sessions in no home
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["XDG_STATE_HOME"] = folder  # the daemons keep their sessions in no home
+        # All that is started finds its bytecode compiled, as an installed program does.
+        os.environ["PYTHONDONTWRITEBYTECODE"] = ""
+        os.environ["PYTHONPYCACHEPREFIX"] = folder
         for name in sys.argv[1:] or ALL:
             importlib.import_module(f"bench.{name}").main()

@@ -2,12 +2,10 @@
 
 import subprocess
 import sys
-import tempfile
 import time
-from pathlib import Path
 
 from bench.figures import compare, median
-from bench.round_trip import connected
+from bench.processes import DAEMON, serving
 
 RUNS = 31
 
@@ -20,14 +18,9 @@ def timed(command: list[str]) -> float:
 
 def main() -> None:
     print("livectl phase from start to exit, against `python -c pass`")
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "daemon.sock")
-        command = [sys.executable, "-m", "livehandled", "--socket", str(path)]
-        with subprocess.Popen(command, stderr=subprocess.DEVNULL) as daemon:
-            connected(path).close()
-            phase = [sys.executable, "-m", "livectl", "--socket", str(path), "phase"]
-            nothing = [sys.executable, "-c", "pass"]
-            timed(phase), timed(nothing)
-            pairs = [(timed(phase), timed(nothing)) for _ in range(RUNS)]
-            daemon.terminate()
+    with serving(DAEMON) as (_, path):
+        phase = [sys.executable, "-m", "livectl", "--socket", str(path), "phase"]
+        nothing = [sys.executable, "-c", "pass"]
+        timed(phase), timed(nothing)
+        pairs = [(timed(phase), timed(nothing)) for _ in range(RUNS)]
     compare("livectl phase", median([a for a, _ in pairs]), median([b for _, b in pairs]), "ms")

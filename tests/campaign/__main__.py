@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from campaign import kills, matrix, rotations, schedules, soak
+from campaign import flood, fuzz, kills, matrix, races, rotations, schedules, soak, stuck
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -31,6 +31,25 @@ def main(argv: Sequence[str] | None = None) -> int:
     one.add_argument("--minutes", type=int, default=60, help="of conversation (60)")
     one.add_argument("--speed", type=float, default=20.0, help="times faster than life (20)")
     one.set_defaults(run=_soak)
+    one = campaigns.add_parser("fuzz", help="a million inputs, whole and in pieces")
+    one.add_argument("--seed", type=int, default=1, help="of the inputs (1)")
+    one.add_argument("--count", type=int, default=700_000, help="inputs without a session (700000)")
+    one.add_argument("--live", type=int, default=300_000, help="and with one (300000)")
+    one.set_defaults(run=_fuzz)
+    one = campaigns.add_parser("races", help="subscribe, unsubscribe, publish, vanish, resume")
+    one.add_argument("--seed", type=int, default=1, help="of the dice (1)")
+    one.add_argument("--count", type=int, default=10_000, help="how many subscriptions (10000)")
+    one.set_defaults(run=_races)
+    one = campaigns.add_parser("stuck", help="a stopped client while the model talks")
+    one.add_argument("--minutes", type=float, default=10.0, help="of speech, three times (10)")
+    one.add_argument("--speed", type=float, default=20.0, help="times faster than life (20)")
+    one.set_defaults(run=_stuck)
+    one = campaigns.add_parser("flood", help="one client floods, another waits")
+    one.add_argument("--flood", choices=flood.names(), help="only this one")
+    one.add_argument("--seconds", type=float, default=3.0, help="of each measurement (3)")
+    one.add_argument("--rounds", type=int, default=3, help="measurements of a kind (3)")
+    one.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="values")
+    one.set_defaults(run=_flood)
     flags = parser.parse_args(argv)
     return int(flags.run(flags))
 
@@ -68,6 +87,39 @@ def _soak(flags: argparse.Namespace) -> bool:
     result = soak.run(flags.minutes, flags.speed, lambda text: print(text, flush=True))
     print(soak.summary(result))
     return bool(result.problems)
+
+
+def _fuzz(flags: argparse.Namespace) -> bool:
+    wrong = False
+    for mode, count in (("idle", flags.count), ("live", flags.live)):
+        result = fuzz.run(flags.seed, count, mode, lambda text: print(text, flush=True))
+        print(f"{mode}: {fuzz.summary(result)}", flush=True)
+        wrong |= bool(result.problems)
+    return wrong
+
+
+def _races(flags: argparse.Namespace) -> bool:
+    result = races.run(flags.seed, flags.count)
+    print(races.summary(result))
+    return bool(result.problems)
+
+
+def _stuck(flags: argparse.Namespace) -> bool:
+    result = stuck.run(flags.minutes, flags.speed)
+    print(stuck.summary(result))
+    return bool(result.problems)
+
+
+def _flood(flags: argparse.Namespace) -> bool:
+    print(flood.HEAD)
+    problems = []
+    names = [flags.flood] if flags.flood else flood.names()
+    for row in flood.run(names, flags.seconds, flags.rounds, flags.values):
+        print(flood.row(row), flush=True)
+        problems += row.problems
+    for problem in problems:
+        print(f"PROBLEM {problem}")
+    return bool(problems)
 
 
 if __name__ == "__main__":

@@ -27,6 +27,7 @@ from livehandled.signals import PASSING
 from livehandled.store import Snapshot, Store, encode
 from livehandled.transcript import SavedTranscript
 from support import saved
+from support.rigs import FUNCTIONS
 from support.service import (
     ENVIRON,
     KEY,
@@ -114,7 +115,10 @@ async def run(
         told = Listener(hub, *(topic for topic in TOPICS if topic != "session.raw"))
         store = Store(path)
         handle = LiveHandle(
-            configured(service.url, **values), hub=hub, environ=environ, store=store
+            configured(service.url, **{"session__setup": FUNCTIONS, **values}),
+            hub=hub,
+            environ=environ,
+            store=store,
         )
         with anyio.fail_after(10):
             async with handle:

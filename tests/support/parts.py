@@ -26,8 +26,8 @@ from livehandled.gemini.codec import decode_server
 from livehandled.gemini.content import text_content
 from livehandled.gemini.models import traits_of
 from livehandled.hub import Event, Hub
-from livehandled.session.connection import Plan
 from livehandled.session.outbox import Kind, Message, Outbox
+from livehandled.session.plan import Plan
 from livehandled.session.resumption import TakenUp, Way
 from livehandled.session.router import Router
 from livehandled.session.session import Session

@@ -22,8 +22,8 @@ from livehandled.handle import LiveHandle
 from livehandled.hub import Hub
 from livehandled.session import connection
 from livehandled.session import session as session_module
-from livehandled.session.connection import Plan
 from livehandled.session.outbox import Outbox
+from livehandled.session.plan import Plan
 from livehandled.session.retry import Retries
 from livehandled.session.router import Router
 from livehandled.session.session import Session

@@ -17,6 +17,13 @@ def answer_line(answers: Iterable[Answer], *, batch: bool) -> bytes:
     return b"[" + b",".join(texts) + b"]\n" if batch else texts[0] + b"\n"
 
 
+def plain_line(answer: Answer, *, line_bytes: int) -> bytes:
+    """Return the line of a result by itself; empty where there is more to it (see `fitted`)."""
+    text = answer.text
+    plain = answer.error is None and answer.request_id and len(text) + 4 <= line_bytes
+    return text + b"\n" if plain else b""
+
+
 def fitted(answers: Sequence[Answer], *, line_bytes: int) -> list[Answer]:
     """Return the answers as they are, or as `wire.result_too_large` where one has no room.
 

@@ -11,15 +11,6 @@ from inspect import isawaitable
 from typing import Generic, NamedTuple, TypeVar
 
 import msgspec
-from jsonrpcserver import Success
-from jsonrpcserver.async_dispatcher import call as call_async
-from jsonrpcserver.dispatcher import call as call_now
-from jsonrpcserver.dispatcher import to_response
-from jsonrpcserver.exceptions import JsonRpcError
-from jsonrpcserver.request import Request as Call
-from jsonrpcserver.response import to_serializable_one
-from jsonrpcserver.result import Result
-from jsonrpcserver.sentinels import NOCONTEXT
 from msgspec import Raw
 
 from livehandle_proto.envelope import BadRequestError, Request, decode_request
@@ -27,6 +18,17 @@ from livehandle_proto.errors import LiveHandleError
 from livehandle_proto.methods import METHODS
 from livehandle_proto.suggest import nearest
 from livehandle_proto.values import Params
+from livehandled.control.jsonrpc import (
+    NOCONTEXT,
+    Call,
+    JsonRpcError,
+    Result,
+    Success,
+    call_async,
+    call_now,
+    to_response,
+    to_serializable_one,
+)
 from livehandled.control.params import params_decoder
 
 _log = logging.getLogger(__name__)
@@ -37,7 +39,7 @@ Handler = Callable[[P, Params], object]
 """Carries out one method for a peer: returns the result, or an awaitable of it."""
 
 
-class Answer(NamedTuple):
+class Answer(msgspec.Struct, frozen=True):
     """What came of one request."""
 
     request_id: Raw

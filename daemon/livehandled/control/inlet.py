@@ -122,6 +122,17 @@ class Inlet:
         return bool(self.held) or self._batch is not None
 
     def _take_held(self) -> None:
+        if len(self.held) < 2 and self._batch is None:
+            if self.held and not self._outlet.answers_wait:  # most often it is one line
+                self._take_next()
+            return
+        self._outlet.gather()
+        try:
+            self._take_turn()
+        finally:
+            self._outlet.gathered()
+
+    def _take_turn(self) -> None:
         until = monotonic() + self._turn_s
         for _ in range(self._turn_requests):
             if self._outlet.answers_wait or not self._more:

@@ -29,6 +29,10 @@ class LineReader:
             data = self._begin(data)
         if self.http or self.overlong:
             return []
+        last = len(data) - 1
+        if not self._buffer and 0 < last <= self._max_bytes and data.find(b"\n") == last:
+            line = data[:last]  # most often one line comes, and whole
+            return [] if line.isspace() else [line]
         lines: list[bytes] = []
         if self._buffer:
             head, newline, data = data.partition(b"\n")

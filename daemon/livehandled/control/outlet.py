@@ -11,6 +11,9 @@ from time import monotonic
 
 import anyio
 
+_MOST_GATHERED = 65_536
+"""Bytes: as much as waits without having been tried."""
+
 
 class Waiting:
     """A line that waits for room, or one that is made when its turn comes."""
@@ -28,18 +31,17 @@ class Outlet:
     def __init__(self, connection: socket.socket) -> None:
         self.broken = False
         """Set when the peer takes nothing any more."""
+        self.idle = True
+        """Whether everything has been handed to the kernel. Kept, for each event asks."""
         self._connection = connection
         self._waiting: OrderedDict[Waiting, None] = OrderedDict()
         self._unsent = b""
+        self._gathered: list[bytes] | None = None
+        self._gathered_bytes = 0
         self._answers = 0
         self._behind_since = 0.0
         self._work = anyio.Event()
         self._progress = anyio.Event()
-
-    @property
-    def idle(self) -> bool:
-        """Whether everything has been handed to the kernel."""
-        return not self._waiting and not self._unsent
 
     @property
     def waiting(self) -> int:
@@ -65,9 +67,33 @@ class Outlet:
             self.wait(Waiting(line, lambda: self._answer_taken(line)))
 
     def write(self, line: bytes) -> None:
-        """Write a line now; only while `idle`."""
+        """Write a line now, or with those that are gathered; only while `idle`."""
+        if self._gathered is not None:
+            self._gathered.append(line)
+            self._gathered_bytes += len(line)
+            if self._gathered_bytes < _MOST_GATHERED:
+                return
+            line = self._take_gathered()
         if not self.broken and not self._send(line):
             self._behind_since = monotonic()
+
+    def gather(self) -> None:
+        """Gather what is written, to write it in one go; to be ended in this turn of the loop."""
+        self._gathered = []
+
+    def gathered(self) -> None:
+        """Write what was gathered."""
+        line = self._take_gathered()
+        self._gathered = None
+        if line:
+            self.write(line)
+
+    def _take_gathered(self) -> bytes:
+        assert self._gathered is not None
+        line = b"".join(self._gathered)
+        self._gathered.clear()
+        self._gathered_bytes = 0
+        return line
 
     def wait(self, waiting: Waiting) -> None:
         """Let a line wait its turn."""
@@ -75,11 +101,13 @@ class Outlet:
             if self.idle:
                 self._behind_since = monotonic()
             self._waiting[waiting] = None
+            self.idle = False
             self._work.set()
 
     def drop(self, waiting: Waiting) -> None:
         """Forget a line that waits, and its place."""
         self._waiting.pop(waiting, None)
+        self._settle()
 
     async def run(self) -> None:
         """Write what waits whenever there is room, until the peer is gone."""
@@ -112,6 +140,7 @@ class Outlet:
         self._waiting.clear()
         self._unsent = b""
         self._answers = 0
+        self.idle = True
         self._work.set()
         self._progress.set()
 
@@ -126,9 +155,14 @@ class Outlet:
             return
         while self._waiting and not self._unsent:
             waiting, _ = self._waiting.popitem(last=False)
+            self._settle()
             line = waiting.line if waiting.render is None else waiting.render()
             if line:
                 self._send(line)
+        self._settle()
+
+    def _settle(self) -> None:
+        self.idle = not self._waiting and not self._unsent
 
     def _send(self, line: bytes) -> bool:
         """Hand a line to the kernel and keep what it does not take. True if it took all."""
@@ -141,6 +175,7 @@ class Outlet:
             return False
         if sent < len(line):
             self._unsent = line[sent:]
+            self.idle = False
             self._work.set()
             return False
         return True

@@ -18,7 +18,7 @@ from livehandle_proto.roles import Role
 from livehandle_proto.suggest import nearest
 from livehandle_proto.values import ErrorObject, Value
 from livehandled.config.schema import Limits
-from livehandled.control.answers import answer_line, fitted
+from livehandled.control.answers import answer_line, fitted, plain_line
 from livehandled.control.credentials import Credentials
 from livehandled.control.dispatch import Answer, Dispatcher, Later, failed
 from livehandled.control.inlet import Inlet
@@ -273,6 +273,11 @@ class Peer:
             return self._take_batch(line)
         begun = self._start(line)
         made, self._made = self._made, None
+        if isinstance(begun, Answer) and (plain := plain_line(begun, line_bytes=self.line_bytes)):
+            self.outlet.answer(plain)
+            if made is not None:
+                made.activate()
+            return None
         self._go_on([begun], {} if made is None else {0: made})
         return None
 

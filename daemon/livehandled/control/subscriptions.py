@@ -116,8 +116,10 @@ class Subscription:
         if self._lagging:
             self._missed += event.delivery == "log"
             return
-        if self._outlet.idle:
-            self._outlet.write(self._line(event))
+        outlet = self._outlet
+        if outlet.idle:
+            line = event.line(self._head)
+            outlet.write(line if len(line) < self.line_bytes else self._too_large(event, len(line)))
             self.last_seq = event.seq
         elif event.delivery == "log":
             self._wait_log(event, self._line(event))

@@ -24,6 +24,11 @@ _NOTE = "From now on these instructions replace those you were given before:\n\n
 # What ends a seed that is no announced history: such must not end with the model's words.
 _GOES_ON = "(The connection was renewed. The conversation goes on from here.)"
 
+# All frames of audio are the same but for their data, and there are fifty a second.
+_BEFORE_AUDIO, _AFTER_AUDIO = encode(
+    ClientMessage(realtime_input=RealtimeInput(audio=Blob(mime_type=_AUDIO, data="|")))
+).split(b"|")
+
 Role = Literal["user", "model"]
 """Who said a turn of the history."""
 
@@ -93,9 +98,8 @@ def tools(declared: Sequence[Mapping[str, object]]) -> bytes:
 
 
 def audio(data: str) -> bytes:
-    """Return a chunk of microphone audio, its base64 as it came (B5)."""
-    blob = Blob(mime_type=_AUDIO, data=data)
-    return encode(ClientMessage(realtime_input=RealtimeInput(audio=blob)))
+    """Return a chunk of microphone audio, its base64 as it came (B5): nothing else may be given."""
+    return b"%b%b%b" % (_BEFORE_AUDIO, data.encode("ascii"), _AFTER_AUDIO)
 
 
 def video(data: str) -> bytes:

@@ -6,7 +6,7 @@ import socket
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Literal, NamedTuple
+from typing import Literal
 from urllib.parse import urlsplit
 
 import anyio
@@ -20,17 +20,15 @@ from websockets.exceptions import (
     WebSocketException,
 )
 from websockets.frames import Frame, Opcode
-from websockets.protocol import Event
+from websockets.protocol import Event, State
 
 from livehandle_proto.errors import LiveHandleError
-from livehandled.gemini.auth import Credentials, mask
+from livehandled.gemini.auth import mask
 from livehandled.gemini.closing import meaning_of_close, meaning_of_http
 from livehandled.gemini.codec import Decoded, FrameError, decode_server, encode_setup
 from livehandled.gemini.endpoints import is_loopback, public
-from livehandled.gemini.models import Traits, traits_of
-from livehandled.gemini.opening import detects_activity, setup_for
-from livehandled.gemini.server import ServerMessage
-from livehandled.session.fetching import passwords, unreachable
+from livehandled.session.fetching import unreachable
+from livehandled.session.plan import Plan, refusal
 
 # The library logs every header at debug level, and one of them is the key.
 _library_log = logging.getLogger(f"{__name__}.websockets")
@@ -45,55 +43,6 @@ _UNACKNOWLEDGED_MS = 30_000
 _CLOSE_ANSWER_S = 0.8
 _CLOSE_S = 1.0
 _OF_MESSAGES = {Opcode.TEXT, Opcode.BINARY, Opcode.CONT}
-
-
-class Plan(NamedTuple):
-    """How to reach the service and what to open each connection with."""
-
-    url: str
-    setup: dict[str, object]
-    """Of a session that begins."""
-    connect_timeout_s: float
-    setup_timeout_s: float
-    credentials: Credentials
-    proxy: str = ""
-    """As `session.proxy`."""
-    model: str = ""
-    backend: str = "gemini"
-    traits: Traits = traits_of("", "gemini")
-    transcript_is_text: bool = False
-    """Text is wanted of a model that only speaks (J6)."""
-
-    def __repr__(self) -> str:
-        return f"Plan(url={public(self.url)!r}, model={self.model!r}, ***)"
-
-    @property
-    def takes_marks(self) -> bool:
-        """Whether activity marks may be sent: the service does not detect activity (B13)."""
-        return not detects_activity(self.setup)
-
-    @property
-    def secrets(self) -> tuple[str, ...]:
-        """Texts that no message may show; the tokens among them change with each connection."""
-        return (*self.credentials.secrets(), *passwords(self.proxy))
-
-    def setup_for(
-        self,
-        *,
-        handle: str | None = None,
-        seeding: bool = False,
-        instruction: str | None = None,
-        tools: Sequence[Mapping[str, object]] | None = None,
-    ) -> dict[str, object]:
-        """Return the setup of one connection; see `livehandled.gemini.opening.setup_for`."""
-        return setup_for(
-            self.setup,
-            self.traits,
-            handle=handle,
-            seeding=seeding,
-            instruction=instruction,
-            tools=tools,
-        )
 
 
 class Socket(ClientConnection):
@@ -130,6 +79,21 @@ class Socket(ClientConnection):
             self.on_pong(bytes(event.data), self.came)
         elif event.opcode in _OF_MESSAGES and event.fin:
             self.came += 1
+
+    @property
+    def writable(self) -> bool:
+        """Whether it is open, and has room for more."""
+        return self.protocol.state is State.OPEN and not self.paused
+
+    def write(self, frames: Sequence[bytes]) -> None:
+        """Write messages at once, in one go; only while `writable`.
+
+        Each `send` would be a task's turn and a write of its own: for audio that is most of what
+        it costs.
+        """
+        for frame in frames:
+            self.protocol.send_text(frame)
+        self.transport.write(b"".join(self.protocol.data_to_send()))
 
     async def send_asking(self, frame: bytes, payload: bytes) -> None:
         """Send a message and right behind it a ping, whose pong tells that it was read.
@@ -273,18 +237,6 @@ async def set_up(
         ) from error
     except ConnectionClosed as closed:
         raise close_error(closed, plan, during_setup=True, with_handle=with_handle) from closed
-
-
-def refusal(message: ServerMessage, plan: Plan) -> LiveHandleError | None:
-    """Return what an error object means, which the service rarely sends instead of a close."""
-    if message.error is None and message.code is None:
-        return None
-    said = message.message or (message.error or {}).get("message") or "nothing more"
-    return LiveHandleError(
-        "upstream.rejected",
-        "Check what was sent: the service answered with an error, saying "
-        f'"{mask(str(said), plan.secrets)}".',
-    )
 
 
 def close_error(

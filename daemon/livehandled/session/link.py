@@ -1,5 +1,6 @@
 """One connection in use: one task reads, one writes, one watches the time, until it is over."""
 
+import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
 
@@ -8,9 +9,10 @@ from websockets.exceptions import ConnectionClosed
 
 from livehandle_proto.errors import LiveHandleError
 from livehandled.gemini.codec import Decoded, FrameError, decode_server
-from livehandled.session.connection import Plan, Socket, close_error
+from livehandled.session.connection import Socket, close_error
 from livehandled.session.ledger import Ledger
 from livehandled.session.outbox import Outbox
+from livehandled.session.plan import Plan
 from livehandled.session.rotation import Quiet, Rotation
 
 SILENT_S = 75.0
@@ -22,6 +24,9 @@ STALLED_S = 30.0
 
 UNWRITTEN_S = 30.0
 """A service that has not read for so long will not read any more."""
+
+_MOST_AT_ONCE = 65_536
+"""Bytes of media that are written in one go."""
 
 _MOST_DIGITS = 16
 _ASKS = b"read "
@@ -63,6 +68,10 @@ class Link:
         self._replying = replying
         self._stopping = False
         self._more = anyio.Event()
+        self._waits = False
+        """Whether the writer waits for more, so that nothing can be overtaken."""
+        self._woken = False
+        self._loop = asyncio.get_running_loop()
         self._look = anyio.Event()
         self._heard_at = clock()
         self._index = 0
@@ -81,8 +90,10 @@ class Link:
             tasks.start_soon(self._until_over, self._watch, over)
 
     def wake(self) -> None:
-        """Note that there is something to write."""
-        self._more.set()
+        """Note that there is something to write: it is, at the end of this turn of the loop."""
+        if not self._woken:
+            self._woken = True
+            self._loop.call_soon(self._write_soon)
 
     def look(self) -> None:
         """Note that what stands against a rotation may have changed."""
@@ -127,8 +138,26 @@ class Link:
         except TimeoutError:
             self._lose(_dead(f"the service has read nothing for {UNWRITTEN_S:g} s"))
 
+    def _write_soon(self) -> None:
+        """Write media without the writer's task, and wake it where that is not all."""
+        self._woken = False
+        if self._waits:
+            self._write_media()
+            if len(self._outbox):
+                self._more.set()
+
+    def _write_media(self) -> None:
+        """Write media that comes next, as much as there is room for, all of it in one go."""
+        while self._socket.writable:
+            media = self._outbox.take_media(self._clock(), most_bytes=_MOST_AT_ONCE)
+            if not media:
+                return
+            self._index += len(media)
+            self._socket.write(media)
+
     async def _write_next(self) -> None:
-        """Write a message, or wait for another."""
+        """Write media that waits and a message, or wait for more."""
+        self._write_media()
         message = self._outbox.take(self._clock())
         if message is not None:
             # Whatever becomes of it now: it may have been sent.
@@ -140,8 +169,12 @@ class Link:
                 else:
                     await self._socket.send(message.frame, text=True)
         elif not self._stopping:
-            # As long as nobody has anything to say.
-            await self._more.wait()
+            self._waits = True
+            try:
+                # As long as nobody has anything to say but media.
+                await self._more.wait()
+            finally:
+                self._waits = False
             self._more = anyio.Event()
 
     def _ponged(self, payload: bytes, came: int) -> None:

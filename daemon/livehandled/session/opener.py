@@ -16,7 +16,7 @@ from livehandled.gemini.models import Traits, traits_of
 from livehandled.gemini.opening import Function, setup_message, tools_with
 from livehandled.gemini.refusals import refused, refused_tools
 from livehandled.session.access import constrained, credentials, routed
-from livehandled.session.connection import Plan
+from livehandled.session.plan import Plan
 from livehandled.voice.commit import PRESETS, TurnCommit
 from livehandled.voice.detector import (
     SILERO_FRAME_MS,

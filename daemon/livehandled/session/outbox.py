@@ -107,18 +107,15 @@ class Outbox:
         A tool response goes before everything but what was to govern it: the instructions,
         tools and tool responses that wait (pains G16).
         """
-        kind = messages[0].kind
-        if kind == "media" and self._policy != "pass":
-            self._hold(messages, now)
+        if messages[0].kind == "media":
+            self._put_media(messages[0], now)
             return
         size = sum(len(message.frame) for message in messages)
         urgent = [message for message in messages if message.kind == "tool"]
         room = self._limit + (_RESERVED if urgent else 0)
-        if kind != "media" and self.owing + len(messages) > room:
+        if self.owing + len(messages) > room:
             raise self._full()
-        while self._has_too_much(size, len(messages) if kind == "media" else 0):
-            if not self._drop_oldest_media():
-                raise self._full()
+        self._make_room(size)
         rest = [message for message in messages if message.kind != "tool"]
         self._insert(self._urgent() if urgent else 0, urgent, now)
         self._insert(len(self._entries), rest, now)
@@ -131,6 +128,25 @@ class Outbox:
         """Put a message behind all that must not be lost and came before the first media."""
         kinds = [entry.message.kind for entry in self._entries]
         self._insert(kinds.index("media") if self._media else len(kinds), [message], now)
+
+    def take_media(self, now: float, *, most_bytes: int) -> list[bytes]:
+        """Remove and return the frames of media before the first message that is none.
+
+        Those that are worth sending, up to the first that makes `most_bytes` full.
+        """
+        frames: list[bytes] = []
+        room = most_bytes
+        while room > 0 and self._entries and self._entries[0].message.kind == "media":
+            entry = self._entries.popleft()
+            frame = entry.message.frame
+            self._media -= 1
+            self._bytes -= len(frame)
+            if now - entry.put_at > self._media_s:
+                self.dropped += 1
+            else:
+                frames.append(frame)
+                room -= len(frame)
+        return frames
 
     def take(self, now: float) -> Message | None:
         """Remove and return the next message that is worth sending, or None."""
@@ -184,13 +200,31 @@ class Outbox:
         self._policy = "pass"
         self._bytes = self._media = self._held_bytes = self._held_back = 0
 
-    def _hold(self, messages: Sequence[Message], now: float) -> None:
-        self._held_back += len(messages)
-        if self._policy == "drop":
-            self.dropped += len(messages)
+    def _put_media(self, message: Message, now: float) -> None:
+        if self._policy != "pass":
+            self._hold(message, now)
             return
-        self._held.extend(_Entry(message, now) for message in messages)
-        self._held_bytes += sum(len(message.frame) for message in messages)
+        size = len(message.frame)
+        while self._media >= _MAX_MEDIA:
+            self._drop_oldest_media()
+        self._make_room(size)
+        self._entries.append(_Entry(message, now))
+        self._bytes += size
+        self._media += 1
+
+    def _make_room(self, size: int) -> None:
+        """Drop media until so many bytes fit. Raises `session.queue_full`."""
+        while self._entries and self._bytes + size > _MAX_BYTES:
+            if not self._drop_oldest_media():
+                raise self._full()
+
+    def _hold(self, message: Message, now: float) -> None:
+        self._held_back += 1
+        if self._policy == "drop":
+            self.dropped += 1
+            return
+        self._held.append(_Entry(message, now))
+        self._held_bytes += len(message.frame)
         while self._holds_too_much(now):
             self._held_bytes -= len(self._held.popleft().message.frame)
             self.dropped += 1
@@ -227,11 +261,6 @@ class Outbox:
             f"{len(self)} frames wait for the model: send slower, or try again in a moment.",
             retry_after_ms=100,
         )
-
-    def _has_too_much(self, size: int, media: int) -> bool:
-        if media and self._media + media > _MAX_MEDIA:
-            return True
-        return bool(self._entries) and self._bytes + size > _MAX_BYTES
 
     def _drop_oldest_media(self) -> bool:
         for i, entry in enumerate(self._entries):

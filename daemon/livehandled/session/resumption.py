@@ -14,11 +14,11 @@ from livehandle_proto.values import FunctionCall
 from livehandled.gemini import frames
 from livehandled.gemini.content import text_content
 from livehandled.gemini.server import SessionResumptionUpdate
-from livehandled.session.connection import Plan
 from livehandled.session.handles import Handles, Kept
 from livehandled.session.history import Told, Turn, clipped, history
 from livehandled.session.ledger import Again, Ledger, context_of
 from livehandled.session.outbox import SUPERSEDED, Message, Outbox
+from livehandled.session.plan import Plan
 from livehandled.transcript import KEPT_TURNS, Transcript
 
 

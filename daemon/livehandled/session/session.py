@@ -3,7 +3,7 @@
 import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 from uuid import uuid4
 
 import anyio
@@ -20,17 +20,19 @@ from livehandled.gemini.auth import mask
 from livehandled.gemini.codec import Decoded
 from livehandled.gemini.endpoints import public
 from livehandled.gemini.opening import Function, blocks, tools_with
-from livehandled.session.connection import Plan, refusal
 from livehandled.session.conversation import Conversation, call_key, time_left_ms
 from livehandled.session.ledger import Again
-from livehandled.session.link import Link
 from livehandled.session.outbox import Message, Outbox
+from livehandled.session.plan import Plan, refusal
 from livehandled.session.raw import raw_message
 from livehandled.session.repeats import Repeats
 from livehandled.session.resumption import Resumption, TakenUp, Way
 from livehandled.session.rotation import Quiet
 from livehandled.session.router import Router
 from livehandled.transcript import Transcript, tool_use
+
+if TYPE_CHECKING:
+    from livehandled.session.link import Link
 
 _log = logging.getLogger(__name__)
 
@@ -137,14 +139,17 @@ class Session:
         """
         if not self.open:
             raise LiveHandleError("session.ended", "The session has ended: call connect.")
+        now = self._clock()
+        if messages[0].kind == "media":
+            self._media_at = now
+            self.outbox.put(*messages, now=now)
+            self._wake()
+            return
         if messages[-1].kind == "text" and self._at_rest():
             messages = (*messages[:-1], messages[-1]._replace(at_rest=True))
-        if messages[0].kind == "media":
-            self._media_at = self._clock()
-        else:
-            number = self._transcript.number
-            messages = tuple(message._replace(turn=number) for message in messages)
-        self.outbox.put(*messages, now=self._clock())
+        number = self._transcript.number
+        messages = tuple(message._replace(turn=number) for message in messages)
+        self.outbox.put(*messages, now=now)
         if messages[0].must_arrive:
             self._on_send()
         self._wake()
@@ -186,7 +191,7 @@ class Session:
             return "connect"
         return self._tell_tools(self._link, reconnect=reconnect)
 
-    def _tell_tools(self, link: Link, *, reconnect: bool) -> Declared:
+    def _tell_tools(self, link: "Link", *, reconnect: bool) -> Declared:
         tools = self.tools
         if tools == self.told:
             return "now"
@@ -349,9 +354,9 @@ class Session:
         self._router.route(self.conversation.move("connecting"))
 
     def handshaking(self) -> None:
-        """Note that the connection is open, and its setup with all there is to tell being sent."""
+        """Note that the connection is open and its setup is being sent, the instruction in it."""
         self.state = "handshaking"
-        self.outbox.purge("instruction", "tools")
+        self.outbox.purge("instruction")
         self._router.route(self.conversation.move("setup_sent"))
 
     def set_up(self, answer: Decoded, way: Way) -> None:
@@ -379,7 +384,7 @@ class Session:
         )
 
     def conversing(
-        self, link: Link, instruction: str | None, tools: Sequence[Mapping[str, object]]
+        self, link: "Link", instruction: str | None, tools: Sequence[Mapping[str, object]]
     ) -> None:
         """Note the connection that carries the session from here on, and what its setup said."""
         self._link = link

@@ -15,7 +15,6 @@ from livehandled.session.outbox import Outbox
 from livehandled.session.resumption import TakenUp
 from livehandled.session.router import Router
 from livehandled.session.session import Session
-from livehandled.session.supervisor import Supervisor
 from livehandled.session.voice import Voice
 from livehandled.session.writer import not_connected, say
 from livehandled.transcript import Transcript
@@ -106,6 +105,9 @@ class Sessions:
                 "session.not_connected",
                 "The handle holds no session outside its `async with`: enter it first.",
             )
+        # With it comes websockets, 45 ms and 3 MB that only a session needs.
+        from livehandled.session.supervisor import Supervisor
+
         plan = self._opening.plan(loaded)
         self._opening.check(loaded, self.functions)
         self._extraction.restart()  # what runs for the last session is told to nobody

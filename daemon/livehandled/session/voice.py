@@ -92,8 +92,11 @@ class Voice:
         now = self._clock()
         self._context.flush(self._session.put)
         speaking = self._session.conversation.phase == "model_speaking"
+        before = microphone.deadline
         steps = microphone.push(data, pcm, now, model_speaking=speaking)
-        self._look()
+        deadline = microphone.deadline
+        if deadline is not None and (before is None or deadline < before):
+            self._look()
         return self._take(steps, now)
 
     def playback_drained(self) -> Pending | None:

@@ -1,6 +1,6 @@
 """Which client carries which function out."""
 
-import secrets
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple, Protocol
 
@@ -36,7 +36,7 @@ class Registration:
     """Functions that one client carries out, and after it who comes with the token."""
 
     def __init__(self, client: Client, timeout_s: float) -> None:
-        self.token = secrets.token_hex(8)
+        self.token = os.urandom(8).hex()
         self.client: Client | None = client
         """None in the time that a client that has gone has to come back."""
         self.timeout_s = timeout_s
@@ -72,7 +72,7 @@ class Registry:
     def by_token(self, token: str) -> Registration:
         """Return a registration. Raises `tools.unknown_registration`."""
         for one in self.registrations():
-            if secrets.compare_digest(one.token.encode(), token.encode(errors="replace")):
+            if one.token == token:
                 return one
         raise unknown_registration()
 

@@ -92,6 +92,8 @@ class Microphone:
         # Whoever sends a second of audio at a time sends one a second.
         self._silent_at = now + len(pcm) / self._bytes_per_ms / 1000 + SILENT_AFTER
         edges = self._hear(self.detector, pcm, now)
+        if not edges and self._commit is None:
+            return [Audio(data)]
         starts = max((at for at, edge in enumerate(edges, 1) if edge.speaking), default=0)
         heard = [Heard(edge.speaking) for edge in edges]
         if self._commit is None:

@@ -19,6 +19,32 @@ def test_what_has_room_is_written_at_once() -> None:
         assert not outlet.answers_wait
 
 
+def test_what_is_gathered_is_written_in_one_go_and_in_order() -> None:
+    with connected() as (ours, theirs):
+        outlet = Outlet(ours)
+        outlet.gather()
+        outlet.answer(b"a\n")
+        outlet.write(b"b\n")
+        with pytest.raises(BlockingIOError):
+            theirs.recv(100)
+        assert outlet.idle
+        outlet.gathered()
+        assert theirs.recv(100) == b"a\nb\n"
+        outlet.answer(b"c\n")
+        assert theirs.recv(100) == b"c\n"
+
+
+def test_what_is_gathered_is_bounded() -> None:
+    with connected() as (ours, theirs):
+        outlet = Outlet(ours)
+        outlet.gather()
+        while not outlet.answers_wait:
+            outlet.answer(b"x" * 999 + b"\n")
+        assert not outlet.idle
+        outlet.gathered()
+        assert theirs.recv(1000).endswith(b"x\n")
+
+
 async def test_a_peer_is_behind_since_it_last_had_read_everything(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -1,5 +1,6 @@
 """Delivery classes for one listener: what a slow one gets, and that nothing is lost in silence."""
 
+import gc
 import json
 import socket
 from collections.abc import Iterable
@@ -12,8 +13,8 @@ from hypothesis import strategies as st
 from livehandle_proto.methods import MIN_LINE_BYTES
 from livehandle_proto.states import StateChange
 from livehandle_proto.topics import Audio, PhaseChange, Text
-from livehandled.control.outlet import Outlet
-from livehandled.control.subscriptions import Backlog, Subscription
+from livehandled.control.outlet import Outlet, Waiting
+from livehandled.control.subscriptions import Backlog, StreamPlace, Subscription
 from livehandled.hub import Hub
 from support.control import new_hub
 
@@ -228,6 +229,27 @@ def test_a_stream_drops_the_oldest_and_says_how_many() -> None:
     assert [e["seq"] for e in rest] == [*range(dropped + 1, 10_001)]
     it.audio()
     assert topics(it.events()) == [STREAM]
+
+
+def held() -> int:
+    """Return how many lines there are that wait or once did."""
+    return sum(isinstance(one, Waiting | StreamPlace) for one in gc.get_objects())
+
+
+def test_what_was_dropped_or_written_is_free_without_the_garbage_collector() -> None:
+    it = Listener()
+    it.subscribe([STREAM])
+    it.stop_reading()
+    gc.collect()
+    before = held()
+    gc.disable()
+    try:
+        it.audio(1000)
+        assert held() - before < 2 * len(it.backlog.stream) + 5
+        it.events()
+        assert held() == before
+    finally:
+        gc.enable()
 
 
 def test_a_notice_of_dropped_events_does_not_overtake_the_log() -> None:

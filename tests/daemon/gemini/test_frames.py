@@ -245,3 +245,15 @@ def test_every_frame_is_one_the_service_reads(text: str, response: dict[str, obj
     read = decode_client(frames.tool_response([answer], TAKES_ALL)).tool_response
     assert read is not None
     assert read.function_responses[0].response == response
+
+
+@pytest.mark.parametrize("declared", [[], [{"functionDeclarations": [{"name": "f"}]}]])
+def test_a_tool_list_is_wrapped_so_that_an_empty_one_is_told_from_none(
+    declared: list[dict[str, object]],
+) -> None:
+    frame = frames.tools(declared)
+    assert json.loads(frame) == {"contextUpdate": {"tools": {"tools": declared}}}
+    read = decode_client(frame).context_update
+    assert read is not None
+    assert read.tools is not None
+    assert len(read.tools.tools) == len(declared)

@@ -99,6 +99,22 @@ def test_each_model_has_the_quirks_of_the_page(
     assert traits.checks
 
 
+@pytest.mark.parametrize(
+    ("model", "updates"),
+    [
+        ("gemini-3.8-live", True),
+        ("gemini-3.8-live-extended-thinking", True),
+        ("gemini-3.1-flash-live-preview", False),
+        ("gemini-2.5-flash-native-audio-latest", False),
+        ("gemini-9-live", False),
+    ],
+)
+def test_other_tools_are_told_only_to_a_model_that_is_known_to_take_them(
+    model: str, updates: bool
+) -> None:
+    assert traits_of(model, "gemini").updates_tools is updates
+
+
 # What the configuration knows better.
 
 

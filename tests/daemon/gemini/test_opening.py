@@ -10,7 +10,14 @@ from hypothesis import strategies as st
 from livehandled.config.schema import Config, Context, Session, Voice
 from livehandled.gemini.codec import decode_client, encode_setup
 from livehandled.gemini.models import traits_of
-from livehandled.gemini.opening import blocks, detects_activity, setup_for, setup_message
+from livehandled.gemini.opening import (
+    blocks,
+    declarations,
+    detects_activity,
+    setup_for,
+    setup_message,
+    tools_with,
+)
 
 DEFAULT: dict[str, Any] = {
     "model": "models/gemini-3.8-live",
@@ -317,6 +324,14 @@ def test_every_connections_setup_is_one_the_service_can_read(
     assert read.session_resumption.handle == handle
 
 
+def test_tools_of_clients_replace_the_configured_list_and_none_leave_it() -> None:
+    message = setup(Session(setup={"tools": [{"googleSearch": {}}]}))
+    tools = [{"functionDeclarations": [{"name": "f"}]}]
+    assert setup_for(message, NEW, tools=tools)["tools"] == tools
+    assert setup_for(message, NEW, tools=[])["tools"] == [{"googleSearch": {}}]
+    assert "tools" not in setup_for(DEFAULT, NEW, tools=[])
+
+
 # Functions.
 
 FUNCTIONS: list[dict[str, object]] = [
@@ -365,3 +380,41 @@ def test_a_parameter_that_may_be_null_is_spelled_as_the_service_has_it() -> None
         "properties": {"type": {"type": "string", "nullable": True}},
     }
     assert parameters["properties"] == {"type": {"type": ["string", "null"]}}
+
+
+# Functions of clients.
+
+CONFIGURED: dict[str, object] = {
+    "tools": [
+        {"functionDeclarations": [{"name": "a"}, {"name": "b"}]},
+        {"googleSearch": {}},
+        {"functionDeclarations": [{"name": "c"}], "codeExecution": {}},
+    ]
+}
+
+
+def test_functions_of_clients_stand_last_with_the_behaviour_that_the_model_has_by_itself() -> None:
+    made = tools_with(CONFIGURED, [{"name": "d"}, {"name": "e", "behavior": "BLOCKING"}], NEW)
+    assert made[:3] == CONFIGURED["tools"]
+    assert made[3:] == [
+        {
+            "functionDeclarations": [
+                {"name": "d", "behavior": "NON_BLOCKING"},
+                {"name": "e", "behavior": "BLOCKING"},
+            ]
+        }
+    ]
+    assert tools_with({}, [{"name": "d"}], OLD) == [
+        {"functionDeclarations": [{"name": "d", "behavior": "BLOCKING"}]}
+    ]
+
+
+def test_a_function_of_a_client_takes_the_place_of_the_configured_one() -> None:
+    made = tools_with(CONFIGURED, [{"name": name} for name in "cab"], NEW)
+    assert [one["name"] for one in declarations({"tools": made})] == ["c", "a", "b"]
+    assert made[:2] == [{"googleSearch": {}}, {"functionDeclarations": [], "codeExecution": {}}]
+
+
+def test_without_functions_of_clients_the_list_is_the_configured_one() -> None:
+    assert tools_with(CONFIGURED, [], NEW) == CONFIGURED["tools"]
+    assert tools_with({}, [], NEW) == []

@@ -1,6 +1,7 @@
 """Setups refused before they are sent, each against the emulator, which knows many of the rules."""
 
 import re
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import pytest
@@ -13,7 +14,7 @@ from livehandled.gemini.endpoints import endpoint
 from livehandled.gemini.models import traits_of
 from livehandled.gemini.opening import setup_message
 from livehandled.gemini.refusal_rows import ROWS
-from livehandled.gemini.refusals import refused
+from livehandled.gemini.refusals import refused, refused_tools
 from support.live_session import Client, closing_of, kinds
 
 Table = dict[str, object]
@@ -358,6 +359,39 @@ def test_a_model_that_also_writes_may_be_asked_to() -> None:
     setup = setup_message(Config(session=session))
     writes = traits_of(NEW, "gemini", {"speech_only": False})
     assert refused(setup, session, writes) is None
+
+
+# Tool lists of a session that goes on.
+
+
+def tool_refusal(
+    model: str, *declared: Mapping[str, object], checks: bool = True
+) -> LiveHandleError | None:
+    traits = traits_of(model, "gemini", {"checks": checks})
+    tools: list[Table] = [{"googleSearch": {}}, {"functionDeclarations": list(declared)}]
+    return refused_tools(tools, Session(model=model), traits)
+
+
+def test_a_tool_list_is_refused_as_the_setup_with_it_would_be() -> None:
+    blocking: Table = {"name": "f", "behavior": "BLOCKING"}
+    assert tool_refusal(NEW, blocking) is None
+    assert tool_refusal(DEEP, blocking, checks=False) is None
+    error = tool_refusal(DEEP, blocking)
+    assert error is not None
+    assert error.name == "upstream.unsupported"
+    assert error.data["field"] == "tools[1].functionDeclarations[0].behavior"
+
+
+def test_too_many_functions_are_refused_whoever_has_them() -> None:
+    assert tool_refusal(NEW, *[{"name": f"f{i}"} for i in range(512)]) is None
+    error = tool_refusal(NEW, *[{"name": f"f{i}"} for i in range(513)])
+    assert error is not None
+    assert "512 functions are the most" in error.message
+
+
+def test_what_a_setup_lacks_is_no_fault_of_a_tool_list() -> None:
+    assert tool_refusal(DEEP, {"name": "f"}) is None  # its setup has to ask for thinking
+    assert refused_tools([], Session(model=DEEP), traits_of(DEEP, "gemini")) is None
 
 
 JSON = st.recursive(

@@ -20,7 +20,8 @@ from livehandle_proto.errors import LiveHandleError
 from livehandled.gemini.auth import Key
 from livehandled.gemini.closing import action_of
 from livehandled.gemini.server import ServerMessage
-from livehandled.session.connection import Plan, close_error, open_connection, refusal, set_up
+from livehandled.session.connection import close_error, open_connection, set_up
+from livehandled.session.plan import Plan, refusal
 from support.proxy import proxying
 from support.rigs import leaks, shorten_patience
 from support.service import KEY, PATH, QUIET, SETUP_COMPLETE, Call, Json, Script, closing, running
@@ -327,6 +328,26 @@ async def test_a_local_service_is_reached_without_the_environments_proxy(
 
 
 # Setting up.
+
+
+async def test_messages_of_any_length_are_written_in_one_go() -> None:
+    heard: list[int] = []
+    done = anyio.Event()
+
+    async def script(call: Call) -> None:
+        await call.set_up()
+        heard.extend([len(await call.websocket.recv(decode=True)) for _ in sizes])
+        done.set()
+
+    sizes = [2, 125, 126, 65_535, 65_536]
+    async with running(script) as service, open_connection(plan(service.url)) as websocket:
+        await set_up(websocket, plan(service.url))
+        assert websocket.writable
+        websocket.write([b" " * size for size in sizes])
+        with anyio.fail_after(4):
+            await done.wait()
+    assert heard == sizes
+    assert not websocket.writable
 
 
 @pytest.mark.parametrize(

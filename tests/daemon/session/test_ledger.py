@@ -47,6 +47,8 @@ def message(name: str) -> Message:
             return Message(frame, "seed")
         case "i":
             return Message(frame, "instruction")
+        case "f":
+            return Message(frame, "tools")
         case _:
             return Message(frame, "media")
 
@@ -235,6 +237,7 @@ def test_what_is_on_its_way_and_what_waits_for_a_reply_is_known(
         (["c"], True),
         (["s", "c"], True),
         (["i"], True),
+        (["f"], True),
         (["s"], True),
         (["c", "t1"], False),
         (["c", "read", "turn"], False),

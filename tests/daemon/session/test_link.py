@@ -13,10 +13,11 @@ from livehandled.gemini.closing import action_of
 from livehandled.gemini.codec import Decoded
 from livehandled.gemini.content import text_content
 from livehandled.session import link as module
-from livehandled.session.connection import Plan, open_connection, set_up
+from livehandled.session.connection import open_connection, set_up
 from livehandled.session.ledger import Ledger
 from livehandled.session.link import Link
-from livehandled.session.outbox import Message, Outbox
+from livehandled.session.outbox import Kind, Message, Outbox
+from livehandled.session.plan import Plan
 from livehandled.session.rotation import Quiet, Rotation
 from support.service import (
     KEY,
@@ -172,6 +173,19 @@ async def test_a_pong_says_that_what_was_written_before_its_ping_was_read() -> N
         rig.put('{"n":2}')
         assert rig.ledger.last == 1
         await rig.until(lambda: rig.ledger.last == 2 and not rig.ledger.unread)
+
+
+async def test_media_and_what_must_arrive_keep_their_order() -> None:
+    async with linked() as (service, rig):
+        for n in range(1, 41):
+            kind: Kind = "text" if n % 7 == 0 else "media"
+            rig.outbox.put(Message(b'{"n":%d}' % n, kind), now=time.monotonic())
+            rig.link.wake()
+            if n % 5 == 0:
+                await anyio.lowlevel.checkpoint()
+        call = await service.call()
+        await call.until(lambda c: len(c.heard) == 41)
+        assert call.heard[1:] == [{"n": n} for n in range(1, 41)]
 
 
 async def test_media_is_not_asked_about() -> None:

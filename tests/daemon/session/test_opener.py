@@ -13,8 +13,8 @@ from livehandle_proto.errors import LiveHandleError
 from livehandled.config.loader import Loaded
 from livehandled.gemini.auth import Key
 from livehandled.session import opener
-from livehandled.session.connection import Plan
 from livehandled.session.opener import Opener
+from livehandled.session.plan import Plan
 from livehandled.voice.commit import PRESETS
 from livehandled.voice.microphone import Audio, Committed, Heard, Microphone
 from support.http import Answer, http_server
@@ -182,6 +182,26 @@ def test_a_setup_that_the_service_would_not_take_is_no_plan() -> None:
     quirks = '{"checks": false}'
     made = plan(loaded(session__setup=setup, session__quirks=quirks))
     assert "thinkingConfig" in str(made.setup)
+
+
+def test_functions_that_the_service_would_not_take_are_refused() -> None:
+    found = loaded(session__model="gemini-3.8-live-extended-thinking")
+    opening = Opener(found, environ={}, emulator_url="")  # whoever connects
+    opening.check(found, [{"name": "f"}])
+    with refused("upstream.unsupported"):
+        opening.check(found, [{"name": "f", "behavior": "BLOCKING"}])
+
+
+def test_configured_functions_count_among_those_a_session_takes() -> None:
+    functions = ", ".join(f'{{"name": "f{i}"}}' for i in range(500))
+    setup = f'{{"tools": [{{"functionDeclarations": [{functions}]}}]}}'
+    found = loaded(session__setup=setup)
+    opening = Opener(found, environ={}, emulator_url="")
+    assert "f499" in str(opening.setup(found)["tools"])
+    opening.check(found, [{"name": f"g{i}"} for i in range(12)])
+    opening.check(found, [{"name": f"f{i}"} for i in range(20)])
+    with refused("upstream.unsupported"):
+        opening.check(found, [{"name": f"g{i}"} for i in range(13)])
 
 
 def test_the_configuration_knows_its_model_better_than_the_name_tells() -> None:

@@ -17,6 +17,7 @@ KINDS: dict[str, Kind] = {
     "m": "media",
     "a": "mark",
     "i": "instruction",
+    "l": "tools",
     "s": "seed",
 }
 """By the first letter of a frame in these tests."""
@@ -61,6 +62,7 @@ def full() -> "pytest.RaisesExc[LiveHandleError]":
         ("media", False),
         ("mark", False),
         ("instruction", False),
+        ("tools", False),
         ("seed", False),
     ],
 )
@@ -119,6 +121,7 @@ def test_z7_what_is_no_media_waits_as_long_as_it_takes(frame: str) -> None:
         (["t1", "m1", "c1"], ["r", "t1", "m1", "c1"]),
         (["r1", "t1"], ["r1", "r", "t1"]),
         (["t1", "i1", "t2"], ["t1", "i1", "r", "t2"]),
+        (["t1", "l1", "t2"], ["t1", "l1", "r", "t2"]),
         (["i1", "t1", "r1", "t2"], ["i1", "r1", "r", "t1", "t2"]),
     ],
 )
@@ -414,3 +417,21 @@ def test_every_frame_is_sent_or_counted_as_dropped(media: list[bool], age: float
     for number, is_media in enumerate(media):
         put(outbox, f"{'m' if is_media else 't'}{number}")
     assert len(taken(outbox, age)) + outbox.dropped == len(media)
+
+
+def test_media_is_taken_together_up_to_the_first_message_that_is_none() -> None:
+    outbox = box()
+    put(outbox, "m1", "m2", "m3", "t1", "m4")
+    assert outbox.take_media(0.0, most_bytes=3) == [b"m1", b"m2"]
+    assert outbox.take_media(0.0, most_bytes=3) == [b"m3"]
+    assert outbox.take_media(0.0, most_bytes=3) == []
+    assert taken(outbox) == ["t1", "m4"]
+    assert (len(outbox), outbox.owing) == (0, 0)
+
+
+def test_late_media_is_not_taken_but_counted() -> None:
+    outbox = box()
+    put(outbox, "m1")
+    put(outbox, "m2", now=1.0)
+    assert outbox.take_media(1.5, most_bytes=100) == [b"m2"]
+    assert outbox.dropped == 1

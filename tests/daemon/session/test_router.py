@@ -2,7 +2,7 @@
 
 import gc
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 
 import pytest
 from hypothesis import given, settings
@@ -782,6 +782,94 @@ def assert_marks_alternate(frames: list[str], *, any_at_all: bool) -> None:
     assert marks[::2] == ["start"] * len(marks[::2])
     assert marks[1::2] == ["end"] * len(marks[1::2])
     assert any_at_all or not marks
+
+
+# Who carries calls out.
+
+
+class Caller:
+    """Notes what it is told."""
+
+    def __init__(self, parts: Parts) -> None:
+        self.told: list[object] = []
+        self._parts = parts
+
+    def called(self, given: Sequence[FunctionCall]) -> None:
+        assert "session.tool_call" not in self._parts.told()  # before anybody else
+        self.told.append(("called", [one.id for one in given]))
+
+    def cancelled(self, keys: Iterable[str]) -> None:
+        self.told.append(("cancelled", list(keys)))
+
+    def closed(self, keys: Iterable[str]) -> None:
+        self.told.append(("closed", list(keys)))
+
+    def connection_lost(self) -> None:
+        self.told.append("lost")
+
+    def session_over(self) -> None:
+        self.told.append("over")
+
+    def user_spoke(self) -> None:
+        self.told.append("user")
+
+
+def caller_of(parts: Parts) -> Caller:
+    caller = parts.router.tools = Caller(parts)
+    return caller
+
+
+def test_whoever_carries_calls_out_is_told_of_each_message_as_one() -> None:
+    parts = Parts()
+    caller = caller_of(parts)
+    parts.hear(calls("c1", "c2"))
+    assert caller.told == [("called", ["c1", "c2"])]
+    parts.hear({"toolCallCancellation": {"ids": ["c1"]}})
+    parts.writer.send_tool_response([ToolAnswer(id="c2", name="f", response=1)])
+    assert caller.told[1:] == [("cancelled", ["c1"]), ("closed", ["c2"])]
+
+
+def test_an_answer_with_more_to_come_closes_nothing() -> None:
+    parts = Parts()
+    caller = caller_of(parts)
+    parts.hear(calls("c1"))
+    parts.writer.send_tool_response([ToolAnswer(id="c1", name="f", response=1, will_continue=True)])
+    assert caller.told[1:] == [("closed", [])]
+
+
+def test_a_lost_connection_is_told_before_what_it_cancels() -> None:
+    parts = Parts()
+    caller = caller_of(parts)
+    parts.hear(calls("c1"))
+    parts.lose()
+    assert caller.told[1:] == ["lost", ("cancelled", ["c1"])]
+
+
+def test_the_end_of_the_session_is_told() -> None:
+    parts = Parts()
+    caller = caller_of(parts)
+    parts.hear(calls("c1"))
+    parts.session.end()
+    assert caller.told[1:] == [("cancelled", ["c1"]), "over"]
+
+
+@pytest.mark.parametrize(
+    "speaks",
+    [
+        lambda parts: parts.writer.send_text("hi"),
+        lambda parts: parts.hear(heard("hi")),
+        lambda parts: parts.hear(SPEECH_BEGAN),
+        lambda parts: parts.mic(*loud("abcdefgh")),
+    ],
+    ids=["typed", "transcribed", "detected there", "detected here"],
+)
+def test_words_of_the_user_are_told_however_they_come(speaks: Callable[[Parts], object]) -> None:
+    parts = Parts()
+    caller = caller_of(parts)
+    parts.hear(said("I speak."))
+    assert caller.told == []
+    speaks(parts)
+    assert "user" in caller.told
 
 
 def assert_turns_in_order(parts: Parts) -> None:

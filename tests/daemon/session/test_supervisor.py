@@ -17,9 +17,10 @@ from livehandled.gemini.content import text_content
 from livehandled.gemini.models import traits_of
 from livehandled.session import session as session_module
 from livehandled.session import supervisor
-from livehandled.session.connection import Plan, Socket, open_connection, set_up
+from livehandled.session.connection import Socket, open_connection, set_up
 from livehandled.session.conversation import Conversation
 from livehandled.session.outbox import Message
+from livehandled.session.plan import Plan
 from support.rigs import (
     SessionRig,
     sent_text,
@@ -952,6 +953,129 @@ async def test_b17_an_instruction_given_in_the_gap_is_in_the_next_setup() -> Non
         assert setup_of(service.calls[-1])["systemInstruction"] == {
             "parts": [{"text": "Be brief."}]
         }
+
+
+# Tools of clients.
+
+NEW, LEGACY = "gemini-3.8-live", "gemini-3.1-flash-live-preview"
+
+
+def told(call: Call, number: int) -> list[object]:
+    """Return the names that a frame tells the model of, the setup being number 0."""
+    body = call.heard[number]
+    tools = body["setup"] if number == 0 else body["contextUpdate"]
+    while isinstance(tools, dict):
+        tools = tools.get("tools", [])
+    assert isinstance(tools, list)
+    return [one["name"] for tool in tools for one in tool["functionDeclarations"]]
+
+
+async def test_a_model_that_takes_other_tools_while_it_runs_is_told_at_once() -> None:
+    async with session(model=NEW) as (service, rig):
+        await rig.session.settled()
+        assert rig.session.declare([{"name": "f"}], reconnect=True) == "now"
+        assert rig.session.declare([{"name": "f"}], reconnect=False) == "now"  # it knows
+        call = await service.call()
+        await call.until(lambda c: len(c.heard) == 2)
+        assert rig.session.declare([], reconnect=False) == "now"
+        await call.until(lambda c: len(c.heard) == 3)
+        assert [told(call, number) for number in range(3)] == [[], ["f"], []]
+        assert rig.session.reconnects == 0
+
+
+async def test_of_many_tool_lists_the_last_alone_waits_and_it_needs_no_room() -> None:
+    async with session(model=NEW) as (service, rig):
+        await rig.session.settled()
+        for number in range(64):
+            rig.say(str(number))  # without a checkpoint none of it is written
+        for name in "abc":
+            assert rig.session.declare([{"name": name}], reconnect=False) == "now"
+        call = await service.call()
+        await call.until(lambda c: len(c.heard) == 66)
+        assert told(call, 65) == ["c"]
+
+
+async def test_another_model_is_told_with_its_next_connection() -> None:
+    async with session(model=LEGACY) as (service, rig):
+        await rig.session.settled()
+        assert rig.session.declare([{"name": "f"}], reconnect=False) == "rotation"
+        (await service.call()).websocket.transport.abort()
+        await rig.told.until("session.resumed")
+        assert [told(call, 0) for call in service.calls] == [[], ["f"]]
+        assert rig.session.declare([{"name": "f"}], reconnect=True) == "now"
+
+
+async def test_it_may_be_told_at_once_with_another_connection() -> None:
+    async with session(model=LEGACY) as (service, rig):
+        await rig.session.settled()
+        assert rig.session.declare([{"name": "f"}], reconnect=True) == "reconnect"
+        await rig.told.until("session.resumed")
+        assert rig.told.data("session.reconnecting")[0]["cause"] == "rotation: asked"
+        assert told(service.calls[1], 0) == ["f"]
+
+
+@pytest.mark.parametrize("model", [NEW, LEGACY])
+async def test_tools_of_the_gap_are_in_the_next_setup(model: str) -> None:
+    gate = anyio.Event()
+
+    async def waiting(call: Call) -> None:
+        await gate.wait()
+        await call.websocket.close(1012)
+
+    async with session(one_by_one(closing(1011), waiting, converse), model=model) as (service, rig):
+        await service.call(1)
+        assert rig.session.declare([{"name": "f"}], reconnect=True) == "connect"
+        gate.set()
+        await rig.told.until("session.resumed")
+        assert told(service.calls[-1], 0) == ["f"]
+        assert rig.session.reconnects == 1
+
+
+@pytest.mark.parametrize("model", [NEW, LEGACY])
+async def test_tools_that_come_while_the_setup_is_under_way_are_told_behind_it(model: str) -> None:
+    gate = anyio.Event()
+
+    async def slow(call: Call) -> None:
+        await call.hear()
+        await gate.wait()
+        await call.say(SETUP_COMPLETE)
+        await call.hear_all()
+
+    async with session(one_by_one(slow, converse), model=model) as (service, rig):
+        call = await service.call()
+        await call.until(lambda c: bool(c.heard))
+        for number in range(64 if model == NEW else 0):
+            rig.say(str(number))  # no room is left
+        assert rig.session.declare([{"name": "f"}], reconnect=True) == "connect"
+        gate.set()
+        if model == NEW:
+            await call.until(lambda c: len(c.heard) == 66)
+            assert [told(call, 0), told(call, 65)] == [[], ["f"]]
+        else:
+            await (await service.call(1)).until(lambda c: bool(c.heard))
+            assert told(service.calls[1], 0) == ["f"]
+
+
+async def test_tools_that_were_not_written_yet_are_not_said_behind_the_next_setup() -> None:
+    async with session(model=NEW) as (service, rig):
+        await rig.session.settled()
+        (await service.call()).websocket.transport.abort()
+        rig.session.declare([{"name": "f"}], reconnect=False)
+        rig.say("hello")
+        call = await service.call(1)
+        await call.until(lambda c: len(c.heard) > 1)
+        assert told(call, 0) == ["f"]
+        assert "contextUpdate" not in str(call.heard)
+
+
+async def test_a_call_of_a_client_s_function_holds_audio_back_as_it_was_declared() -> None:
+    function = {"name": "f", "behavior": "NON_BLOCKING"}
+    model = "gemini-2.5-flash-native-audio-latest"
+    for functions, held in (([], 1), ([function], 0)):
+        async with session(saying(tool_call("c1")), model=model) as (_, rig):
+            rig.session.declare(functions, reconnect=False)
+            await rig.told.until("session.tool_call")
+            assert rig.told.topics.count("session.audio_held") == held
 
 
 # The gap.
