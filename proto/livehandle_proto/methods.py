@@ -52,7 +52,7 @@ class NoParams(Params, frozen=True):
 class Hello(Params, frozen=True):
     """Says who calls, and how long a line it can read."""
 
-    client: Annotated[str, Meta(max_length=200)] | None = None
+    client: Annotated[str, Meta(max_length=64)] | None = None
     max_line_bytes: Annotated[int, Meta(ge=MIN_LINE_BYTES, le=MAX_LINE_BYTES)] | None = None
 
 

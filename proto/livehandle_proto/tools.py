@@ -12,6 +12,9 @@ MAX_TOOL_TIMEOUT_MS = 24 * 3_600_000
 MAX_FUNCTIONS = 512
 """The most functions a session takes (wire 2.1)."""
 
+MAX_DECLARED_BYTES = 2**20
+"""The most that all declarations together may take, as JSON: every setup carries them."""
+
 Scheduling = Literal["INTERRUPT", "WHEN_IDLE", "SILENT"]
 """When the model speaks of a result that it did not wait for (wire 2.4)."""
 
@@ -54,9 +57,13 @@ class ToolsRegister(Params, frozen=True):
 
 
 class ToolsUnregister(Params, frozen=True):
-    """The registration to end; without it, all of this connection."""
+    """The registration to end; without it, all of this connection.
+
+    `reconnect` renews the connection to the model where nothing else tells it.
+    """
 
     registration: str | None = None
+    reconnect: bool = False
 
 
 class ToolsRespond(Params, frozen=True):
@@ -125,8 +132,9 @@ class ToolCall(Value, frozen=True, kw_only=True):
 
 
 CancelReason = Literal["cancelled", "timeout", "answered", "taken_over"]
-"""Why a call need not be carried out: the model does not want it, or the session is over; it took
-too long; it was answered by `send_tool_response`; another connection carries it out."""
+"""Why a call need not be carried out: the model does not want it, the session is over, or its
+function is registered no more; it took too long; it was answered by `send_tool_response`; another
+connection carries it out."""
 
 
 class ToolCancel(Value, frozen=True, kw_only=True):

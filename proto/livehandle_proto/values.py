@@ -31,7 +31,7 @@ class Params(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True
 
 
 class FunctionCall(Value, frozen=True, kw_only=True):
-    """A call the model makes. `id` is empty where Vertex gave none."""
+    """A call the model makes. Where Vertex gave no `id` it is one of the daemon's: `~…`."""
 
     id: str
     name: str

@@ -22,7 +22,7 @@ import anyio
 from websockets.exceptions import ConnectionClosed
 
 from bench.figures import resident_mib
-from campaign.inputs import HERE, LINE_BYTES, Input, Maker
+from campaign.inputs import LINE_BYTES, Input, Maker
 from campaign.inside import Inside, daemon
 from campaign.judge import ENDLESS, Verdict, wants
 from livehandle_proto.methods import METHODS
@@ -154,7 +154,7 @@ class _Fuzz:
                 if how == "bytes" and number % _EVERY_BYTE:
                     how = "pieces"
                 received = await self._converse(number, given, one, how)
-                self._judge(number, given, one, received)
+                self._judge(number, given, received)
 
             return await self._each(connections, tell, once)
 
@@ -174,14 +174,14 @@ class _Fuzz:
         given = self._input(number)
         if given.ending == "vanish":
             received = await self._converse(number, given, daemons[4], "pieces")
-            self._judge(number, given, daemons[4], received)
+            self._judge(number, given, received)
             return
         in_bytes = number % _EVERY_BYTE == 0
         whole, split = daemons[2:4] if in_bytes else daemons[:2]
         first = await self._converse(number, given, whole, "whole")
         second = await self._converse(number, given, split, "bytes" if in_bytes else "pieces")
-        self._judge(number, given, whole, first)
-        one, other = _told(first, whole), _told(second, split)
+        self._judge(number, given, first)
+        one, other = _told(first), _told(second)
         if one != other and not any(what in given.data for what in _HANGING):
             self._wrong(number, f"whole {one - other}, in pieces {other - one}"[:1500])
 
@@ -192,8 +192,7 @@ class _Fuzz:
         """Write an input; return what came of it."""
         loop = asyncio.get_running_loop()
         _, wire = await loop.create_unix_connection(_Wire, str(to.path))
-        data = _for(given, to)
-        for piece in self._pieces(number, data, how):
+        for piece in self._pieces(number, given.data, how):
             if not wire.transport.is_closing():
                 wire.transport.write(piece)
             if how != "whole":
@@ -223,10 +222,9 @@ class _Fuzz:
             yield data[at : at + size]
             at += size
 
-    def _judge(self, number: int, given: Input, to: Inside, received: bytes) -> None:
-        data = _for(given, to)
-        wanted = wants(data, LINE_BYTES)
-        verdict = Verdict(wanted, long_lines=b"max_line" in data)
+    def _judge(self, number: int, given: Input, received: bytes) -> None:
+        wanted = wants(given.data, LINE_BYTES)
+        verdict = Verdict(wanted, long_lines=b"max_line" in given.data)
         if given.ending == "vanish":
             received = received[: received.rfind(b"\n") + 1]  # it left in the middle of a line
         verdict.take(received)
@@ -309,15 +307,9 @@ def _faults(problems: list[str]) -> Iterator[None]:
         logging.getLogger().removeHandler(handler)
 
 
-def _for(given: Input, to: Inside) -> bytes:
-    """Return an input as one daemon is to get it."""
-    return given.data.replace(HERE.encode(), to.hub.instance.encode())
-
-
-def _told(received: bytes, by: Inside) -> Counter[bytes]:
+def _told(received: bytes) -> Counter[bytes]:
     """Return the lines that came, in any order, without what is a daemon's own."""
-    plain = received.replace(by.hub.instance.encode(), HERE.encode())
-    lines = _OWN.sub(b"", plain).split(b"\n")
+    lines = _OWN.sub(b"", received).split(b"\n")
     # Of a state the latest is told, however many there were. Who else is connected is not the
     # same either: a client that has gone may not have been missed yet.
     own = (b'"clients":', b'"topic":"state.changed"')

@@ -13,6 +13,7 @@ from typing import Literal, NamedTuple
 
 from msgspec import inspect
 
+from campaign.inside import INSTANCE
 from livehandle_proto.envelope import MAX_BATCH, MAX_ID_BYTES
 from livehandle_proto.methods import METHODS
 from livehandle_proto.topics import TOPICS
@@ -51,9 +52,6 @@ EXEMPT: Mapping[str, str] = {
 }
 """The methods that no input calls, and why."""
 
-HERE = "@here@@@"
-"""Stands for the instance of the daemon that an input is written to, in a cursor."""
-
 _METHODS = [name for name in FUZZED if name in METHODS]
 
 Ending = Literal["close", "half-close", "vanish"]
@@ -82,7 +80,7 @@ _CONFIGS: list[object] = [
     {"nonsense": 1},
     {"limits": {"ring_events": 1}},
 ]
-_CURSORS = [f"{HERE}:{seq}" for seq in (0, 1, 3, 60, 99, 10**9)]
+_CURSORS = [f"{INSTANCE}:{seq}" for seq in (0, 1, 3, 60, 99, 10**9)]
 # By the name of the parameter: what means something to the daemon, or nearly. `connect` gets whole
 # configurations, none of which names another service.
 _WORDS: Mapping[str, list[object]] = {

@@ -12,6 +12,9 @@ from livehandled import service
 from livehandled.config import loader
 from livehandled.hub import Hub
 
+INSTANCE = "f00dcafe"
+"""Of every such daemon, so that what they answer can be compared."""
+
 _START_S = 10.0
 
 
@@ -33,6 +36,7 @@ async def daemon(
     class KnownHub(Hub):
         def __init__(self, **given: Any) -> None:
             super().__init__(**given)
+            self.instance = INSTANCE
             hubs.append(self)
 
     async with anyio.create_task_group() as tasks:

@@ -146,6 +146,16 @@ def _is_batch(line: bytes) -> bool:
     return line.lstrip()[:1] == b"["
 
 
+def _is_halved(text: object) -> bool:
+    """Return whether a text has half of a character that takes two in UTF-16."""
+    return isinstance(text, str) and any("\ud800" <= letter <= "\udfff" for letter in text)
+
+
+def _id_of(line: bytes) -> str:
+    request = _decoded(_ids, line)
+    return "" if request is None else bytes(request.id).decode(errors="replace")
+
+
 def _likely(line: bytes) -> tuple[bool, bool]:
     """Order doubtful lines by how likely they are answered without an id."""
     return _is_batch(line), b'"jsonrpc"' in line
@@ -162,14 +172,15 @@ def _want_one(found: Wants, line: bytes) -> None:
     given = bytes(theirs.id).decode()
     readable = given.startswith(tuple('"-0123456789n')) and len(given.encode()) <= MAX_ID_BYTES
     method = mine.get("method")
-    if line.count(b'"jsonrpc"') > 1 or line.count(b'"method"') > 1 or b"\\ud" in line:
-        found.doubtful.append(line)  # which of two counts, and where half a character is told
+    twice = line.count(b'"jsonrpc"') > 1 or line.count(b'"method"') > 1
+    if twice or _is_halved(method) or _is_halved(mine.get("id")):
+        found.doubtful.append(line)  # which of two counts, and whether half a character does
     elif mine.get("jsonrpc") != "2.0" or not isinstance(method, str) or (given and not readable):
-        found.single.append(Want(given if readable else "null", "", _UNREADABLE))
+        found.single.append(Want(given if readable else "null", "", _UNREADABLE, line))
     elif not given:
         found.silent.append(method)
     elif not isinstance(mine.get("params", {}), dict | list):
-        found.single.append(Want(given, "", _UNREADABLE))
+        found.single.append(Want(given, "", _UNREADABLE, line))
     else:
         errors = _ANY if method in METHODS else _NO_SUCH_METHOD
         found.single.append(Want(given, method, errors, line))
@@ -211,12 +222,12 @@ class Verdict:
         """By method, how many requests beyond doubt were answered."""
         self._wanted = wanted
         self._most = 2**30 if long_lines else MIN_LINE_BYTES
-        count = Counter(want.id for want in wanted.single if want.line and want.id != "null")
+        count = Counter(want.id for want in wanted.single if want.id != "null")
         self._single = [want for want in wanted.single if count[want.id] < 2]
         self._batches = list(wanted.batches)
         # Of two requests of one id it cannot be told which was answered.
-        twice = [want.line for want in wanted.single if count[want.id] > 1]
-        self._doubtful = [*wanted.doubtful, *twice]
+        self._twice = [want.line for want in wanted.single if count[want.id] > 1]
+        self._doubtful = [*wanted.doubtful, *self._twice]
         self._nulls: list[bytes] = []
         """Answers without an id, to none of the requests beyond doubt."""
         self._failed = 0
@@ -250,7 +261,7 @@ class Verdict:
                 missing = ", ".join(f"{want.method} {want.id[:40]}" for want in batch.wants)
                 self.problems.append(f"no answer to {missing[:300]}")
         for line in self._doubtful:
-            if b'"jsonrpc"' not in line:
+            if b'"jsonrpc"' not in line and line not in self._twice:
                 self._wrong("no answer to what is no notification", line)
         if self._wanted.end == "overlong" and not self._too_long:
             self.problems.append("nothing was said of a line too long")
@@ -306,10 +317,10 @@ class Verdict:
         if given == "null":
             self._nulls.append(line)
             return
-        for doubtful in self._doubtful:
-            if given.encode() in doubtful and not _is_batch(doubtful):
-                self._doubtful.remove(doubtful)
-                return
+        may_be = [one for one in self._doubtful if given.encode() in one and not _is_batch(one)]
+        if may_be:
+            self._doubtful.remove(max(may_be, key=lambda one: _id_of(one) == given))
+            return
         self._wrong(f"not an answer to any of {[want.method for want in mine]}", line)
 
     def _check(self, want: Want, answer: _Answer, line: bytes) -> None:

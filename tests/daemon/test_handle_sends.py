@@ -303,15 +303,33 @@ async def test_a_cancelled_call_cannot_be_answered() -> None:
             rig.handle.send_tool_response([answer("c1")])
 
 
-async def test_calls_without_an_id_are_answered_by_name_one_by_one() -> None:
-    body: Json = {"toolCall": {"functionCalls": [{"name": "f"}, {"name": "g"}]}}
+@pytest.mark.parametrize("by", ["name", "id"])
+async def test_calls_without_an_id_are_answered_one_by_one(by: str) -> None:
+    body: Json = {"toolCall": {"functionCalls": [{"name": "f", "args": {"n": n}} for n in (1, 2)]}}
     async with handle(saying(body)) as rig:
         await rig.handle.connect({})
         await rig.told.until("session.tool_call")
-        for name in ("f", "g"):
-            await rig.handle.send_tool_response([ToolAnswer(id="", name=name, response={"a": 1})])
+        for number, open_call in enumerate(rig.handle.open_calls(), 1):
+            call_id = open_call.id if by == "id" else ""
+            answer = ToolAnswer(id=call_id, name="f", response={"n": number})
+            await rig.handle.send_tool_response([answer])
         heard = await rig.heard(3)
-        assert heard[2] == {
-            "toolResponse": {"functionResponses": [{"name": "g", "response": {"a": 1}}]}
-        }
+        assert heard[1:] == [
+            {"toolResponse": {"functionResponses": [{"name": "f", "response": {"n": n}}]}}
+            for n in (1, 2)
+        ]
+        executed = rig.told.data("live.tool_execution")
+        assert [(one["args"], one["result"]) for one in executed] == [
+            ({"n": n}, {"n": n}) for n in (1, 2)
+        ]
         assert rig.handle.phase() == "active"
+
+
+async def test_an_answer_too_deep_for_the_model_is_refused() -> None:
+    deep: object = 0
+    for _ in range(70):
+        deep = {"in": deep}
+    async with called("c1") as rig:
+        with refused("wire.invalid_params"):
+            rig.handle.send_tool_response([answer("c1", deep)])
+        await rig.handle.send_tool_response([answer("c1")])

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 import anyio
 import pytest
 
-from livehandle_proto.tools import Declared, ToolsRegister, ToolsRespond
+from livehandle_proto.tools import Declared, ToolsRegister, ToolsRespond, ToolsUnregister
 from support.rigs import HandleRig, handle, refused
 from support.service import Call, converse, one_by_one, saying, tool_call
 from support.tools import ToolClient
@@ -177,7 +177,7 @@ async def test_while_connected_the_model_is_told_as_it_can_be(
             frames = await rig.heard(2)
             assert '"h"' in str(frames[1]).replace("'", '"')
             assert "contextUpdate" in frames[1]
-            rig.handle.tools().unregister(None, client)
+            rig.handle.tools().unregister(ToolsUnregister(), client)
             frames = await rig.heard(3)
             assert "'h'" not in str(frames[2])
 
@@ -209,7 +209,7 @@ async def test_functions_that_the_next_session_would_not_take_stop_it_from_being
         other = {"session": {"model": "gemini-3.8-live-extended-thinking", "setup": setup}}
         with refused("upstream.unsupported"):
             await rig.handle.connect(other)
-        rig.handle.tools().unregister(None, client)
+        rig.handle.tools().unregister(ToolsUnregister(), client)
         await rig.handle.connect(other)
 
 
@@ -272,7 +272,7 @@ async def test_a_model_that_is_told_of_a_client_s_end_is_told_in_time() -> None:
         frames = await rig.heard(3)
         assert [str(frame).count("'h'") for frame in frames[1:]] == [1, 0]
         with refused("tools.unknown_registration"):
-            rig.handle.tools().unregister(None, client)
+            rig.handle.tools().unregister(ToolsUnregister(), client)
 
 
 async def test_calls_end_with_the_session() -> None:

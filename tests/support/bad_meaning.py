@@ -257,7 +257,7 @@ def _configurations() -> Iterator[Row]:
 
 
 def _of_the_daemon() -> Iterator[Row]:
-    for client in ("", "x" * 200, None):
+    for client in ("", "x" * 64, None):
         yield Row("daemon.hello", "empty", "client", {"client": client}, None)
     for line_bytes in (65_536, 2**30, None):
         yield Row("daemon.hello", "legal", "max_line_bytes", {"max_line_bytes": line_bytes}, None)

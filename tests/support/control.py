@@ -33,6 +33,20 @@ def connected() -> Iterator[tuple[socket.socket, socket.socket]]:
         yield ours, theirs
 
 
+class Noting(socket.socket):
+    """A socket, in the place of another, that notes what it is given to write, a send each."""
+
+    def __init__(self, other: socket.socket) -> None:
+        super().__init__(other.family, other.type, fileno=other.detach())
+        self.setblocking(False)
+        self.sends: list[bytes] = []
+
+    def send(self, data: Any, flags: int = 0, /) -> int:
+        """Write, as far as there is room."""
+        self.sends.append(bytes(data))
+        return super().send(data, flags)
+
+
 @asynccontextmanager
 async def running(outlet: Outlet) -> AsyncIterator[None]:
     """Run an outlet's writer."""

@@ -15,7 +15,6 @@ from livehandle_proto.tools import (
 from livehandle_proto.values import FunctionCall, Value
 from livehandled.config.schema import Tools as Config
 from livehandled.gemini.opening import Function
-from livehandled.session.conversation import call_key
 from livehandled.tools.tools import Tools
 
 TIMEOUT_S = 30.0
@@ -94,6 +93,8 @@ class ToolRig:
         self.looks = 0
         self.frames: list[list[ToolAnswer]] = []
         """The answers that were sent, frame by frame."""
+        self.unknown: set[str] = set()
+        """Ids of calls that the session does not know."""
         self.failing: LiveHandleError | None = None
         """What sending fails with."""
         self.refused: LiveHandleError | None = None
@@ -139,8 +140,10 @@ class ToolRig:
         """Take a frame, and tell of it as the session does."""
         if self.failing is not None:
             raise self.failing
+        if any(answer.id in self.unknown for answer in answers):
+            raise LiveHandleError("tools.unknown_call", "Nobody waits.")
         self.frames.append(list(answers))
-        self.tools.closed([call_key(answer.id, answer.name) for answer in answers])
+        self.tools.closed([answer.id for answer in answers])
 
     # What tests do.
 

@@ -16,7 +16,12 @@ from livehandle_proto.faults import Fault, FaultList, FaultsAsked
 from livehandle_proto.methods import MIN_LINE_BYTES
 from livehandle_proto.roles import Claim, Claims, Release
 from livehandle_proto.states import Mutation, MutationsSince, StateKeys, StateValue
-from livehandle_proto.tools import ToolsRegister, ToolsRespond, ToolsUnregister
+from livehandle_proto.tools import (
+    ToolsRegister,
+    ToolsRegistered,
+    ToolsRespond,
+    ToolsUnregister,
+)
 from livehandle_proto.topics import RAW_STREAM, SEMANTIC_STREAM, match
 from livehandled.control.dispatch import Handler
 from livehandled.control.handlers import takes
@@ -133,10 +138,8 @@ class Calls:
     def _of_tools(self) -> Mapping[str, Handler[Peer]]:
         tools = self._handle.tools()
         return {
-            "tools.register": takes(ToolsRegister, lambda peer, p: tools.register(p, peer)),
-            "tools.unregister": takes(
-                ToolsUnregister, lambda peer, p: tools.unregister(p.registration, peer)
-            ),
+            "tools.register": takes(ToolsRegister, self._register_tools),
+            "tools.unregister": takes(ToolsUnregister, lambda peer, p: tools.unregister(p, peer)),
             "tools.list": lambda _peer, _params: tools.listed(),
             "tools.respond": takes(ToolsRespond, lambda peer, p: tools.respond(p, peer)),
         }
@@ -237,10 +240,16 @@ class Calls:
         self._handle.tools().left(peer)
         self._around.claims.left(peer)
 
+    def _register_tools(self, peer: Peer, params: ToolsRegister) -> ToolsRegistered:
+        registered = self._handle.tools().register(params, peer)
+        peer.serves = True
+        return registered
+
     def _register(self, peer: Peer, spec: ExtractorSpec) -> None:
         """Register an extractor; one that the client runs itself goes with the client."""
         if spec.kind == "client":
             self._handle.extractors().register(spec, peer.runs, peer)
+            peer.serves = True
         else:
             self._handle.extractors().register(spec)
 

@@ -86,7 +86,6 @@ class Claims:
         """Note audio of a connection that `check` let pass, and that was not refused since."""
         self._audio_at = now
         if "mic" not in self._holders:
-            self._by_audio = True
             self._change("mic", claimant, "audio")
             self._look()
 
@@ -110,7 +109,7 @@ class Claims:
     @property
     def deadline(self) -> float | None:
         """When `due` is to be called next; None if nothing is waited for."""
-        if self._by_audio and "mic" in self._holders:
+        if self._by_audio:
             return self._audio_at + self._mic_idle_s
         return None
 
@@ -126,6 +125,8 @@ class Claims:
             del self._holders[role]
         else:
             self._holders[role] = holder
+        if role == "mic":
+            self._by_audio = reason == "audio"
         self._tell(
             r.ClaimChange(role=role, holder=self._shown(role), previous=previous, reason=reason)
         )

@@ -62,10 +62,14 @@ def bind(path: Path, *, mode: int, group: str) -> socket.socket:
     try:
         os.fchmod(listener.fileno(), 0o600)
         listener.bind(str(path))
-        os.chown(path, -1, -1 if gid is None else gid, follow_symlinks=False)
-        path.chmod(mode)
-        listener.listen(_BACKLOG)
-        listener.setblocking(False)
+        try:
+            os.chown(path, -1, -1 if gid is None else gid, follow_symlinks=False)
+            path.chmod(mode)
+            listener.listen(_BACKLOG)
+            listener.setblocking(False)
+        except OSError:
+            path.unlink(missing_ok=True)  # it is ours: this bind made it
+            raise
     except OSError as error:
         listener.close()
         raise _unusable(path, error) from error

@@ -3,6 +3,7 @@
 import logging
 import select
 import socket
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 
@@ -64,6 +65,8 @@ class Peer:
         self.outlet = Outlet(connection)
         self.runs = ClientRuns(partial(self.ask, "extractor.run"))
         """What its extractors have been asked."""
+        self.serves = False
+        """Set once it carries something out: it is told of the end as a subscriber is."""
         self.stopping = False
         """Set when the daemon stops: new calls are refused."""
         self._connection = connection
@@ -73,7 +76,7 @@ class Peer:
         self._limits = limits
         half = limits.client_buffer_bytes // 2
         self._backlog = Backlog(log_bytes=half, stream_bytes=half)
-        self._asking: set[Waiting] = set()
+        self._asking: OrderedDict[Waiting, None] = OrderedDict()
         """What it is asked to do, and has not been told of."""
         self._subscribed = 0
         self._made: Subscription | None = None
@@ -146,9 +149,9 @@ class Peer:
     def introduce(self, client: str) -> None:
         """Take the name that the client gives itself.
 
-        The first is logged, and no further one: a client cannot fill the log.
+        Each is logged, so that nobody acts under a name that the log does not know.
         """
-        if not self.client:
+        if client != self.client:
             _log.info("%s is %r", self.id, client)
         self.client = client
 
@@ -201,21 +204,22 @@ class Peer:
                 param="max_line_bytes",
                 expected=f"more than {len(line)}",
             )
-        waiting = Waiting(line, lambda: self._asked(waiting))
+        # No cycle of references: what was taken back is to be free now.
+        waiting = Waiting(line, self._asked)
         if self.outlet.idle:
             self.outlet.write(line)
         else:
-            self._asking.add(waiting)
+            self._asking[waiting] = None
             self.outlet.wait(waiting)
         return partial(self._take_back, waiting)
 
-    def _asked(self, waiting: Waiting) -> bytes:
-        self._asking.discard(waiting)
+    def _asked(self) -> bytes:
+        waiting, _ = self._asking.popitem(last=False)  # they wait in one order here and there
         return waiting.line
 
     def _take_back(self, waiting: Waiting) -> bool:
         waits = waiting in self._asking
-        self._asking.discard(waiting)
+        self._asking.pop(waiting, None)
         self.outlet.drop(waiting)
         return waits
 
@@ -258,7 +262,8 @@ class Peer:
 
     async def _say_goodbye(self) -> None:
         """Write the last lines to a peer that has not gone. The caller sets the deadline."""
-        if self._closing and any(not s.ended for s in self.subscriptions.values()):
+        listens = self.serves or any(not s.ended for s in self.subscriptions.values())
+        if self._closing and listens:
             self.tell("daemon.bye", t.Nothing())
         if self._closing or self._inlet.refused:
             await self.outlet.emptied()

@@ -20,6 +20,9 @@ _log = logging.getLogger(__name__)
 
 _ACCEPT_PAUSE_S = 0.1
 
+_MOST_REFUSED = 1024
+"""Users whose first refusal is a warning in the log. One who may act as many cannot fill it."""
+
 
 class ControlServer:
     """Serves a listening socket. `run` ends after `close`, when every peer has been let go."""
@@ -45,6 +48,8 @@ class ControlServer:
         """Connections, since the start."""
         self._of_uid: Counter[int] = Counter()
         """Connections that each user has now."""
+        self._refused: set[int] = set()
+        """Users of whom a refusal was logged."""
         self._limits = limits
         self._left = left
         """Told of each peer that has gone."""
@@ -90,7 +95,7 @@ class ControlServer:
         who = credentials_of(connection)
         refusal = self._refusal(connection, who)
         if refusal is not None:
-            _log.warning("refused user %d, process %d: %s", who.uid, who.pid, refusal.name)
+            self._log_refusal(who, refusal)
             _turn_away(connection, refusal)
             return
         self._admitted += 1
@@ -120,6 +125,14 @@ class ControlServer:
             why += "control.max_clients."
             return LiveHandleError("daemon.too_many_clients", why)
         return None
+
+    def _log_refusal(self, who: Credentials, refusal: LiveHandleError) -> None:
+        """Log the first refusal of each user aloud: nobody can fill the log by trying again."""
+        aloud = who.uid not in self._refused and len(self._refused) < _MOST_REFUSED
+        if aloud:
+            self._refused.add(who.uid)
+        level = logging.WARNING if aloud else logging.DEBUG
+        _log.log(level, "refused user %d, process %d: %s", who.uid, who.pid, refusal.name)
 
     async def _serve(self, peer: Peer) -> None:
         _log.info("%s connected: process %d of user %d", peer.id, peer.who.pid, peer.who.uid)

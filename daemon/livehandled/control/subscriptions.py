@@ -117,7 +117,7 @@ class Subscription:
             self._missed += event.delivery == "log"
             return
         outlet = self._outlet
-        if outlet.idle:
+        if outlet.idle:  # `_line` written out: a call less for each listener is an eighth of this
             line = event.line(self._head)
             outlet.write(line if len(line) < self.line_bytes else self._too_large(event, len(line)))
             self.last_seq = event.seq

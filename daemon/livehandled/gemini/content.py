@@ -1,5 +1,7 @@
 """What both directions carry: content, its parts, and tool calls (wire 2.2, 3.2)."""
 
+from collections.abc import Iterable
+
 from msgspec import Struct
 
 Object = dict[str, object]
@@ -92,6 +94,28 @@ class Content(Message, frozen=True, kw_only=True):
 
     parts: list[Part] = []
     role: str | None = None
+
+
+MOST_LEVELS = 64
+"""How deep lists and objects may stand in one another. The service takes 100 levels of a message
+(the limit of protocol buffers); a frame adds some, and whoever shows it adds some more."""
+
+OWN_ID = "~"
+"""How an id begins that the daemon made up for a call that came without one (Vertex, wire 2.6)."""
+
+
+def is_deep(value: object) -> bool:
+    """Return whether a JSON value has more than `MOST_LEVELS` levels."""
+    level = [value]
+    for _ in range(MOST_LEVELS + 1):
+        level = [inner for one in level for inner in _inside(one)]
+    return bool(level)
+
+
+def _inside(value: object) -> Iterable[object]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
 
 
 def text_of(content: Content) -> str:

@@ -15,7 +15,14 @@ from livehandled.gemini.client import (
     ToolResponse,
 )
 from livehandled.gemini.codec import encode
-from livehandled.gemini.content import Blob, Content, FunctionResponse, as_object, text_content
+from livehandled.gemini.content import (
+    OWN_ID,
+    Blob,
+    Content,
+    FunctionResponse,
+    as_object,
+    text_content,
+)
 from livehandled.gemini.models import InPlace, Traits
 
 _AUDIO = "audio/pcm;rate=16000"
@@ -115,7 +122,7 @@ def tool_response(answers: Sequence[ToolAnswer], model: Traits) -> bytes:
     """
     responses = [
         FunctionResponse(
-            id=answer.id or None,
+            id=None if answer.id.startswith(OWN_ID) else answer.id or None,
             name=answer.name,
             response=as_object(answer.response),
             scheduling=answer.scheduling if model.scheduling else None,

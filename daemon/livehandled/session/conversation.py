@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from livehandle_proto import topics as t
 from livehandle_proto.values import FunctionCall, Phase, Value
-from livehandled.gemini.content import Blob, Part
+from livehandled.gemini.content import OWN_ID, Blob, Part
 from livehandled.gemini.server import (
     GoAway,
     ModalityTokens,
@@ -48,7 +48,7 @@ class Conversation:
         self.generating = False
         """Whether a reply has begun, and the service has yet to say that it has all of it."""
         self.open_calls: dict[str, FunctionCall] = {}
-        """The calls not yet answered, by `call_key`."""
+        """The calls not yet answered, by their ids."""
         self.lost_calls: dict[str, FunctionCall] = {}
         """Calls of a connection that was lost: no service waits for them, and their result can
         only be told as text."""
@@ -58,6 +58,7 @@ class Conversation:
         """Whether this side has a detector, which tells of the user's speech: then the service's
         edges are told, and move nothing."""
         self._transcript_is_text = transcript_is_text
+        self._own_ids = 0
         self._text: list[str] = []
         self._user_speaking = False
         self._cut_off = False
@@ -283,17 +284,28 @@ class Conversation:
         self._cut_off = False
 
     def _tool_call(self, message: ToolCall) -> None:
-        calls = [FunctionCall(id=c.id, name=c.name, args=c.args) for c in message.function_calls]
+        calls = [
+            FunctionCall(id=c.id or self._own_id(), name=c.name, args=c.args)
+            for c in message.function_calls
+        ]
         self.turn_open = True
         self._reply()
         self.generating = False  # it waits for the answers
-        self.open_calls.update((call_key(call.id, call.name), call) for call in calls)
+        self.open_calls.update((call.id, call) for call in calls)
         executing = self.phase == "tool_call_executing"
         if not executing:
             self._by_way_of_active("tool_call_pending")
         self._events.append(("tool_call", t.ToolCalls(function_calls=calls)))
         if not executing:  # Z2: told to the clients, the calls are theirs to carry out.
             self._move("tool_call_executing")
+
+    def _own_id(self) -> str:
+        """Return an id for a call that came without one: that of no call there is, or was here."""
+        while True:
+            self._own_ids += 1
+            made = f"{OWN_ID}{self._own_ids}"
+            if made not in self.lost_calls:  # as those of another daemon may be called
+                return made
 
     def _close_calls(self, keys: Iterable[str]) -> None:
         for key in keys:
@@ -374,11 +386,6 @@ class Conversation:
     def _drain(self) -> list[SessionEvent]:
         events, self._events = self._events, []
         return events
-
-
-def call_key(call_id: str, name: str) -> str:
-    """Return what an open call is known by: its id, or its name where Vertex gave no id."""
-    return call_id or name
 
 
 def cut(base64: str) -> list[str]:

@@ -8,7 +8,7 @@ import pybase64
 
 from livehandle_proto.errors import LiveHandleError
 from livehandle_proto.suggest import nearest
-from livehandled.gemini.content import Content, Part
+from livehandled.gemini.content import MOST_LEVELS, Content, Part, is_deep
 from livehandled.gemini.names import UnknownNameError, camelised
 
 _JPEG_START = b"\xff\xd8\xff"
@@ -77,6 +77,8 @@ def contents(turns: Sequence[Content | Mapping[str, object]]) -> list[Content]:
 
 
 def _content(turn: Content | Mapping[str, object], at: str) -> Content:
+    if is_deep(turn):
+        raise _wrong(at, f"of at most {MOST_LEVELS} levels")
     content = turn if isinstance(turn, Content) else _converted(turn, at)
     if content.role not in {"user", "model"}:
         raise _wrong(f"{at}.role", '"user" or "model"')

@@ -20,7 +20,7 @@ from livehandled.gemini.auth import mask
 from livehandled.gemini.codec import Decoded
 from livehandled.gemini.endpoints import public
 from livehandled.gemini.opening import Function, blocks, tools_with
-from livehandled.session.conversation import Conversation, call_key, time_left_ms
+from livehandled.session.conversation import Conversation, time_left_ms
 from livehandled.session.ledger import Again
 from livehandled.session.outbox import Message, Outbox
 from livehandled.session.plan import Plan, refusal
@@ -72,7 +72,7 @@ class Session:
         self.conversation = Conversation(
             transcript_is_text=plan.transcript_is_text, turns=before.turns
         )
-        self.conversation.lost_calls |= {call_key(c.id, c.name): c for c in before.calls}
+        self.conversation.lost_calls |= {c.id: c for c in before.calls}
         self.resumption = Resumption(
             plan, transcript=transcript, policy=policy, now_ms=now_ms, before=before
         )
@@ -213,7 +213,7 @@ class Session:
         What came of those that were lost with their connection is told as text (wire 4.3).
         """
         talk = self.conversation
-        lost = [a for a in answers if call_key(a[0].id, a[0].name) not in talk.open_calls]
+        lost = [a for a in answers if a[0].id not in talk.open_calls]
         open_ = [a for a in answers if a not in lost]
         messages = [self.resumption.late(call, answer) for call, answer in lost]
         if open_:

@@ -4,18 +4,26 @@ Two of these share every session: the user-facing one, which sends context that 
 user's own words, sound and pictures, and the session's own, which does not (A21, E).
 """
 
-from collections.abc import Awaitable, Generator, Mapping, Sequence
+from collections.abc import Awaitable, Collection, Generator, Mapping, Sequence
 from contextlib import suppress
 from typing import Protocol
 
 from livehandle_proto.errors import LiveHandleError
 from livehandle_proto.methods import ToolAnswer
+from livehandle_proto.values import FunctionCall
 from livehandled.config.loader import Loaded
 from livehandled.context import PendingContext
 from livehandled.gemini import frames
-from livehandled.gemini.content import Content, text_content, text_of
+from livehandled.gemini.content import (
+    MOST_LEVELS,
+    OWN_ID,
+    Content,
+    is_deep,
+    text_content,
+    text_of,
+)
 from livehandled.session import payload
-from livehandled.session.conversation import call_key
+from livehandled.session.conversation import Conversation
 from livehandled.session.outbox import Kind, Message
 from livehandled.session.router import Router
 from livehandled.session.session import Session
@@ -171,8 +179,11 @@ class Writer:
         talk = session.conversation
         calls = talk.lost_calls | talk.open_calls
         finished: set[str] = set()
-        for response in responses:
-            key = call_key(response.id, response.name)
+        answers: list[tuple[FunctionCall, ToolAnswer]] = []
+        for i, response in enumerate(responses):
+            if is_deep(response.response):
+                raise too_deep(f"responses[{i}].response")
+            key = response.id or _of_the_name(response.name, talk, finished)
             if key in finished or key not in calls:
                 raise _unknown_call(
                     f"No call {key[:80]!r} is open: answer a call once, by the id of its "
@@ -180,11 +191,11 @@ class Writer:
                 )
             if response.name != calls[key].name:
                 raise _unknown_call(
-                    f"The call {key[:80]!r} is of {calls[key].name[:80]}: give it as the `name`."
+                    f"The call {key[:80]!r} is of {calls[key].name[:80]!r}: give it as the `name`."
                 )
             if not response.will_continue:
                 finished.add(key)
-        answers = [(calls[call_key(r.id, r.name)], r) for r in responses]
+            answers.append((calls[key], response))
         session.answer(answers)
         results = [(call, answer.response) for call, answer in answers]
         self._router.tools_answered(talk, results, finished)
@@ -229,6 +240,24 @@ class Writer:
         if self._context is not None:
             self._context.flush(session.put)
         return session
+
+
+def too_deep(param: str) -> LiveHandleError:
+    """Return the error of a value that the service would close the session over."""
+    expected = f"a value of at most {MOST_LEVELS} levels"
+    return LiveHandleError(
+        "wire.invalid_params",
+        f"`{param}` is nested too deep for the model: give {expected}.",
+        param=param,
+        expected=expected,
+    )
+
+
+def _of_the_name(name: str, talk: Conversation, but: Collection[str]) -> str:
+    """Return the id of the first call of a function that came without one (wire 2.4)."""
+    calls = (*talk.open_calls.values(), *talk.lost_calls.values())
+    found = (c.id for c in calls if c.name == name and c.id.startswith(OWN_ID))
+    return next((call_id for call_id in found if call_id not in but), name)
 
 
 def _unknown_call(message: str) -> LiveHandleError:

@@ -12,7 +12,8 @@ from livehandle_proto.errors import LiveHandleError
 from livehandle_proto.methods import ToolAnswer
 from livehandle_proto.tools import CancelReason, ToolCall, ToolCancel, ToolsRespond, given
 from livehandle_proto.values import FunctionCall
-from livehandled.session.conversation import call_key
+from livehandled.gemini.content import is_deep
+from livehandled.session.writer import too_deep
 from livehandled.tools.pending import Batch, Pending, PendingCalls
 from livehandled.tools.registry import Client, Table
 from livehandled.tools.repetition import Repetition
@@ -84,6 +85,8 @@ class Calls:
                 "Give tools.respond either `result` or `error`.",
                 param="result",
             )
+        if is_deep(params.result):
+            raise too_deep("result")
         pending = self._pending.get(params.call_id)
         if pending is None or pending.registration.client is not client:
             raise self._not_waiting(params.call_id, pending, client)
@@ -108,9 +111,14 @@ class Calls:
         for pending in self._pending:
             tool = table.get(pending.call.name)
             if tool is None:
+                gone = pending.registration.client is None
                 self._withdraw(pending, "cancelled")
-                why = f"The client that carried {pending.call.name} out is gone."
-                self._give_up(pending, "client_gone", why)
+                if gone:
+                    why = f"The client that carried {pending.call.name} out is gone."
+                    self._give_up(pending, "client_gone", why)
+                else:
+                    why = f"There is no function {pending.call.name} any more."
+                    self._fail_of(pending, "unknown_tool", why)
                 continue
             pending.registration = tool.registration
             if pending.asked is not tool.registration.client:
@@ -167,21 +175,23 @@ class Calls:
         tool = table.get(call.name)
         if tool is None:
             self._fail(call, batch, "unknown_tool", f"There is no function {call.name[:80]}.")
+        elif is_deep(call.args):
+            self._fail(call, batch, "too_large", f"The arguments of {call.name} are too deep.")
         elif (again := self._pending.repeated_by(call)) is not None:
             again.made_again(call, batch)
         elif self._repetition.exceeded(call):
             why = f"{call.name} was called too often with the same arguments: tell the user so."
             self._fail(call, batch, "repeated", why)
-        elif self._gives_way(call_key(call.id, call.name)):
+        elif self._gives_way(call.id):
             deadline = self._clock() + tool.registration.timeout_s
-            self._pending.add(Pending(call, tool.registration, batch, deadline))
+            self._pending.add(Pending(call, tool.registration, batch, deadline), self._over)
         else:
             _log.warning("two calls of %s have one id: one is carried out", call.name[:80])
 
     def _gives_way(self, key: str) -> bool:
-        """Return whether the model means no other call by a key that it gives a call.
+        """Return whether the model means no other call by the id that it gives a call.
 
-        Without ids (Vertex) that is the name: a lost call of it cannot be answered apart.
+        Another connection may count anew: a lost call of the id cannot be answered apart.
         """
         for other in self._pending.known_as({key}):
             if not other.lost:
@@ -237,12 +247,21 @@ class Calls:
         try:
             self._answer(list(answers.values()))
         except LiveHandleError as error:
-            if error.name != "session.queue_full":  # nobody waits for them any more
-                _log.warning("answers to calls went nowhere: %s [%s]", error.message, error.name)
-                return
-            batch.answers = answers
-            self._batches[batch] = None
-            self._retry_at = self._clock() + _RETRY_S
+            if error.name == "session.queue_full":
+                batch.answers = answers
+                self._batches[batch] = None
+                self._retry_at = self._clock() + _RETRY_S
+            elif len(answers) > 1:  # one that nobody waits for is to take no other with it
+                for answer in answers.values():
+                    self._send_alone(answer)
+            else:
+                _log.warning("an answer went nowhere: %s [%s]", error.message, error.name)
+
+    def _send_alone(self, answer: ToolAnswer) -> None:
+        batch = Batch()
+        batch.answer(answer)
+        self._batches[batch] = None
+        self._send(batch)
 
     def _forget(self, batch: Batch, keys: Collection[str]) -> None:
         for key in keys:

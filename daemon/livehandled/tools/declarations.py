@@ -1,17 +1,17 @@
 """What clients declare, checked before the service sees it: it would close the session (G13)."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import msgspec
 
 from livehandle_proto.errors import LiveHandleError
 from livehandle_proto.tools import NAME_IN_WORDS, ToolDeclaration
 from livehandle_proto.wrong_values import WrongValueError, converted
+from livehandled.gemini.content import MOST_LEVELS, is_deep
 from livehandled.gemini.opening import Function
 from livehandled.gemini.schemas import misfit, normalised
 
-_MOST_LEVELS = 64
 _SHOWN_CHARS = 120
 _JSON_SCHEMA = re.compile("(parameters|response)_?json_?schema", re.IGNORECASE)
 
@@ -43,8 +43,8 @@ def bad_declaration(at: str, why: str, near: str | None = None) -> LiveHandleErr
 
 
 def _function(given: object, place: str) -> Function:
-    if _is_deep(given):
-        raise bad_declaration(place, f"it has more than {_MOST_LEVELS} levels")
+    if is_deep(given):
+        raise bad_declaration(place, f"it has more than {MOST_LEVELS} levels")
     try:
         function = msgspec.to_builtins(converted(given, ToolDeclaration))
     except WrongValueError as wrong:
@@ -55,20 +55,6 @@ def _function(given: object, place: str) -> Function:
         if found := misfit(made[name], f"{place}.{name}"):
             raise bad_declaration(found.at, found.why)
     return made
-
-
-def _is_deep(given: object) -> bool:
-    """Return whether lists and objects stand in one another too often to be walked."""
-    level = [given]
-    for _ in range(_MOST_LEVELS + 1):
-        level = [inner for one in level for inner in _inside(one)]
-    return bool(level)
-
-
-def _inside(value: object) -> Iterable[object]:
-    if isinstance(value, dict):
-        return value.values()
-    return value if isinstance(value, list) else ()
 
 
 def _misfit(wrong: WrongValueError, given: object, place: str) -> LiveHandleError:

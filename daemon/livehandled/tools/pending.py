@@ -1,10 +1,9 @@
 """Calls of the model that wait for clients, and the frames their answers travel in."""
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Container, Iterator
 
 from livehandle_proto.methods import ToolAnswer
 from livehandle_proto.values import FunctionCall
-from livehandled.session.conversation import call_key
 from livehandled.tools.registry import Client, Registration
 
 
@@ -29,10 +28,9 @@ class Batch:
 
     def answer(self, answer: ToolAnswer, *, made_here: bool = False) -> None:
         """Take an answer; `made_here`: it is an error of the daemon's own."""
-        key = call_key(answer.id, answer.name)
-        self.answers[key] = answer
+        self.answers[answer.id] = answer
         if made_here:
-            self._made_here.add(key)
+            self._made_here.add(answer.id)
 
     def forget(self, key: str) -> None:
         """Drop a call, and its answer if it has one."""
@@ -69,7 +67,7 @@ class Pending:
     @property
     def key(self) -> str:
         """By which the model knows it."""
-        return call_key(self.call.id, self.call.name)
+        return self.call.id
 
     @property
     def lost(self) -> bool:
@@ -111,9 +109,13 @@ class PendingCalls:
     def __iter__(self) -> Iterator[Pending]:
         return iter(tuple(self._calls.values()))
 
-    def add(self, pending: Pending) -> None:
-        """Wait for an answer."""
-        while pending.call_id in self._calls:  # a lost call that was made again had this id
+    def add(self, pending: Pending, over: Container[str]) -> None:
+        """Wait for an answer.
+
+        Should another connection count its calls anew, clients know this one by an id that none
+        had before: a late answer to that one, which is `over`, is not to be taken for this one's.
+        """
+        while pending.call_id in self._calls or pending.call_id in over:
             pending.call_id += "+"
         self._calls[pending.call_id] = pending
 

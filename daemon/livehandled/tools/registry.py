@@ -4,8 +4,10 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple, Protocol
 
+import msgspec
+
 from livehandle_proto.errors import LiveHandleError
-from livehandle_proto.tools import MAX_FUNCTIONS
+from livehandle_proto.tools import MAX_DECLARED_BYTES, MAX_FUNCTIONS
 from livehandle_proto.values import Value
 from livehandled.gemini.opening import Function
 from livehandled.tools.declarations import bad_declaration
@@ -82,7 +84,7 @@ class Registry:
         """Return the table in which a registration has these functions, and no others.
 
         A function of a client that has gone, or of this one, changes hands. Raises
-        `tools.name_taken` for that of another, `tools.bad_declaration` for too many in all.
+        `tools.name_taken` for that of another, `tools.bad_declaration` for too much in all.
         """
         for name in functions:
             holder = self.table[name].registration.client if name in self.table else None
@@ -99,6 +101,10 @@ class Registry:
         if len(made) > MAX_FUNCTIONS:
             why = f"{MAX_FUNCTIONS} functions are the most a session takes, of all clients together"
             raise bad_declaration("declarations", why)
+        size = sum(len(msgspec.json.encode(tool.function)) for tool in made.values())
+        if size > MAX_DECLARED_BYTES:
+            why = f"all clients' functions together may take {MAX_DECLARED_BYTES} bytes, not {size}"
+            raise bad_declaration("declarations", why)
         return made
 
     def without(self, gone: Iterable[Registration]) -> Table:
@@ -111,7 +117,7 @@ def unknown_registration() -> LiveHandleError:
     """Return the error of a registration that is not there, or not the caller's."""
     return LiveHandleError(
         "tools.unknown_registration",
-        "There is no such registration of yours: call tools.register with declarations alone.",
+        "There is no such registration of yours: tools.register with declarations alone makes one.",
         param="registration",
     )
 
@@ -120,7 +126,7 @@ def _taken(name: str, holder: Client | None) -> LiveHandleError:
     assert holder is not None
     return LiveHandleError(
         "tools.name_taken",
-        f"Connection {holder.id} ({holder.client[:80]!r}) carries {name} out: declare it under "
+        f"Connection {holder.id} ({holder.client!r}) carries {name} out: declare it under "
         "another name, or present its registration.",
         param="declarations",
         holder=holder.id,

@@ -12,6 +12,7 @@ from livehandle_proto.tools import (
     ToolsRegister,
     ToolsRegistered,
     ToolsRespond,
+    ToolsUnregister,
     ToolsUnregistered,
 )
 from livehandle_proto.values import FunctionCall
@@ -106,15 +107,16 @@ class Tools:
         self._adopt(table)
         return ToolsRegistered(registration=registration.token, declared=when)
 
-    def unregister(self, token: str | None, client: Client) -> ToolsUnregistered:
+    def unregister(self, params: ToolsUnregister, client: Client) -> ToolsUnregistered:
         """End a client's registration, or all it has. Raises `tools.unknown_registration`.
 
         The model is told at once that calls which wait for it have no answer.
         """
+        token = params.registration
         ended = [one for one in self._registry.of(client) if token in (None, one.token)]
         if not ended:
             raise unknown_registration()
-        return ToolsUnregistered(declared=self._end(ended))
+        return ToolsUnregistered(declared=self._end(ended, reconnect=params.reconnect))
 
     def respond(self, params: ToolsRespond, client: Client) -> None:
         """Take a client's answer to a call; see `Calls.respond`."""
@@ -215,11 +217,11 @@ class Tools:
 
     # Within.
 
-    def _end(self, ended: Sequence[Registration]) -> Declared:
+    def _end(self, ended: Sequence[Registration], *, reconnect: bool = False) -> Declared:
         """End registrations: their calls are answered, and the model is told."""
         table = self._registry.without(ended)
         self._adopt(table)
-        return self._model.declare(_functions(table), reconnect=False)
+        return self._model.declare(_functions(table), reconnect=reconnect)
 
     def _adopt(self, table: Table) -> None:
         self._registry.table = table

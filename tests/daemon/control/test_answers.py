@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 from msgspec import Raw
 
 from livehandle_proto.envelope import MAX_BATCH, MAX_ID_BYTES
+from livehandle_proto.errors import LiveHandleError
 from livehandle_proto.methods import MIN_LINE_BYTES
-from livehandled.control.answers import answer_line, fitted
-from livehandled.control.dispatch import Answer
+from livehandled.control.answers import answer_line, fitted, plain_line
+from livehandled.control.dispatch import Answer, failed
 
 LONG_ID = json.dumps("x" * (MAX_ID_BYTES - 2)).encode()
 
@@ -85,3 +86,20 @@ def test_an_answer_just_within_the_limit_is_kept_or_said_to_be_too_large(spare: 
     assert len(answer_line(told, batch=False)) < MIN_LINE_BYTES
     assert len(answer_line(told, batch=True)) < MIN_LINE_BYTES
     assert (told[0].error is None) == (spare >= 4)
+
+
+@pytest.mark.parametrize("spare", [0, 1, 2, 3, 4, 5, 60_000])
+def test_a_result_by_itself_is_a_plain_line_where_it_fits_and_only_there(spare: int) -> None:
+    one = answer(MIN_LINE_BYTES - spare)
+    (told,) = fitted([one], line_bytes=MIN_LINE_BYTES)
+    line = answer_line([one], batch=False) if told is one else b""
+    assert plain_line(one, line_bytes=MIN_LINE_BYTES) == line
+    assert bool(line) == (spare >= 4)
+
+
+@pytest.mark.parametrize("request_id", [b"1", b"null", b""])
+def test_errors_and_notifications_are_no_plain_lines(request_id: bytes) -> None:
+    error = LiveHandleError("text.empty", "The text is empty: send words.")
+    bad = failed(Raw(request_id), "send_text", error)
+    assert plain_line(bad, line_bytes=MIN_LINE_BYTES) == b""
+    assert plain_line(NOTIFICATION, line_bytes=MIN_LINE_BYTES) == b""

@@ -10,7 +10,7 @@ from livehandle_proto import values as v
 from livehandle_proto.errors import LiveHandleError
 from livehandle_proto.extractors import ExtractorSpec, Respond
 from livehandle_proto.states import StateKeys, StateValue
-from livehandle_proto.tools import ToolsRegister, ToolsRespond
+from livehandle_proto.tools import ToolsRegister, ToolsRespond, ToolsUnregister
 from livehandle_proto.topics import RAW_STREAM, SEMANTIC_STREAM, Nothing
 from livehandled.control.peer import Peer
 from livehandled.extraction.extractor import CLIENTS
@@ -188,8 +188,12 @@ def test_a_clients_extractors_are_its_own() -> None:
             {"declarations": [{"name": "f"}]},
             ("register", ToolsRegister(declarations=[{"name": "f"}]), PEER),
         ),
-        ("unregister", {}, ("unregister", None, PEER)),
-        ("unregister", {"registration": "t"}, ("unregister", "t", PEER)),
+        ("unregister", {}, ("unregister", ToolsUnregister(), PEER)),
+        (
+            "unregister",
+            {"registration": "t"},
+            ("unregister", ToolsUnregister(registration="t"), PEER),
+        ),
         ("list", {}, ("listed",)),
         (
             "respond",

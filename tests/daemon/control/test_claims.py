@@ -248,6 +248,19 @@ def test_silence_frees_a_microphone_that_audio_took(it: Told, phone: Client) -> 
     assert it.claims.deadline is None
 
 
+@pytest.mark.parametrize("by", ["release", "silence", "leaving"])
+def test_a_microphone_that_is_free_waits_for_no_silence(it: Told, phone: Client, by: str) -> None:
+    it.audio(phone, 1.0)
+    if by == "release":
+        it.claims.release("mic", phone, 2.0)
+    elif by == "silence":
+        it.claims.due(1.0 + IDLE_S)
+    else:
+        it.claims.left(phone)
+    assert it.claims.deadline is None
+    assert not it.claims._by_audio
+
+
 def test_silence_frees_no_microphone_that_was_claimed(it: Told, phone: Client) -> None:
     it.claims.claim("mic", phone, 0.0)
     it.audio(phone, 1.0)

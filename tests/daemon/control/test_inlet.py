@@ -13,7 +13,7 @@ from livehandled.config.schema import Limits
 from livehandled.control import inlet
 from livehandled.control.inlet import Inlet
 from livehandled.control.outlet import Outlet
-from support.control import connected, fill, received, running
+from support.control import Noting, connected, fill, received, running
 
 pytestmark = pytest.mark.anyio
 
@@ -23,7 +23,8 @@ LIMIT = 1000
 class Reading:
     """An inlet under test, and what it took: of a line of several requests, each by itself."""
 
-    def __init__(self, ours: socket.socket, theirs: socket.socket, **limits: Any) -> None:
+    def __init__(self, ours: Noting, theirs: socket.socket, **limits: Any) -> None:
+        self.sends = ours.sends
         self.theirs = theirs
         self.outlet = Outlet(ours)
         self.taken: list[bytes] = []
@@ -59,7 +60,7 @@ class Reading:
 
 @asynccontextmanager
 async def reading(**limits: Any) -> AsyncIterator[Reading]:
-    with connected() as (ours, theirs):
+    with connected() as (plain, theirs), Noting(plain) as ours:
         yield Reading(ours, theirs, **limits)
 
 
@@ -155,6 +156,66 @@ async def test_requests_that_take_long_give_others_their_turn_earlier(
             turns += 1
             await anyio.lowlevel.checkpoint()
         assert max(taken.values()) <= 6  # three of 4 ms are more than 10 ms
+
+
+def _answering(it: Reading, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let each request be answered at once, and no turn end by its time."""
+    monkeypatch.setattr(inlet, "monotonic", lambda: 0.0)
+    it.then = lambda request: it.outlet.answer(b"answer %b\n" % request)
+
+
+async def test_the_answers_of_a_turn_are_written_in_one_go(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with reading(turn_requests=4) as it, anyio.create_task_group() as tasks:
+        _answering(it, monkeypatch)
+        it.theirs.send(b"".join(b"%d\n" % i for i in range(10)))
+        it.theirs.shutdown(socket.SHUT_WR)
+        tasks.start_soon(it.inlet.run)
+        await it.until(10)
+    turns = [range(4), range(4, 8), range(8, 10)]
+    assert it.sends == [b"".join(b"answer %d\n" % i for i in turn) for turn in turns]
+
+
+async def test_the_answer_to_a_line_by_itself_is_held_for_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with reading() as it, anyio.create_task_group() as tasks:
+        _answering(it, monkeypatch)
+        answer, written = it.then, []
+
+        def and_look(request: bytes) -> None:
+            answer(request)
+            written.append(list(it.sends))
+
+        it.then = and_look
+        tasks.start_soon(it.inlet.run)
+        it.theirs.send(b"1\n")
+        await it.until(1)
+        it.theirs.send(b"2\n")
+        await it.until(2)
+        tasks.cancel_scope.cancel()
+    assert written == [[b"answer 1\n"], [b"answer 1\n", b"answer 2\n"]]
+
+
+async def test_what_was_answered_before_a_fault_is_written(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with reading() as it:
+        _answering(it, monkeypatch)
+        answer = it.then
+
+        def fails_at_3(request: bytes) -> None:
+            if request == b"3":
+                raise RuntimeError("3")
+            answer(request)
+
+        it.then = fails_at_3
+        it.theirs.send(b"1\n2\n3\n4\n")
+        with anyio.fail_after(10), pytest.raises(RuntimeError, match="3"):
+            await it.inlet.run()
+        it.outlet.answer(b"later\n")
+        assert it.sends == [b"answer 1\nanswer 2\n", b"later\n"]
 
 
 async def test_what_comes_behind_a_batch_begins_after_all_of_it() -> None:

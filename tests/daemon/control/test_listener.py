@@ -1,5 +1,6 @@
 """The listening socket: its mode at every instant, its directory, what was there before."""
 
+import errno
 import grp
 import os
 import socket
@@ -170,6 +171,29 @@ def test_an_unknown_group_is_refused_before_anything_is_made(path: Path) -> None
 def test_a_path_that_cannot_be_bound_is_refused_in_words(path: Path) -> None:
     with pytest.raises(LiveHandleError, match="cannot be used for the socket"):
         listener.bind(path / "absent", mode=0o600, group="")
+
+
+@pytest.mark.parametrize("step", ["chown", "chmod"])
+def test_a_socket_that_cannot_be_given_its_rights_is_not_left_behind(
+    path: Path, step: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_arguments: object, **_named: object) -> None:
+        assert path.is_socket()
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, step, refuse)
+    with pytest.raises(LiveHandleError, match=r"\(Operation not permitted\)"):
+        listener.bind(path, mode=0o660, group="")
+    assert not os.path.lexists(path)
+
+
+def test_what_another_put_there_in_the_meantime_is_left_alone(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listener, "_remove_stale", lambda path: path.write_text("precious"))
+    with pytest.raises(LiveHandleError, match="cannot be used for the socket"):
+        listener.bind(path, mode=0o600, group="")
+    assert path.read_text() == "precious"
 
 
 @pytest.mark.parametrize("umask", [0, 0o022, 0o777])

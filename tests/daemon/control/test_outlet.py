@@ -4,7 +4,7 @@ import anyio
 import pytest
 
 from livehandled.control.outlet import Outlet, Waiting
-from support.control import connected, fill, lines_until, running
+from support.control import Noting, connected, fill, lines_until, running
 
 pytestmark = pytest.mark.anyio
 
@@ -34,15 +34,23 @@ def test_what_is_gathered_is_written_in_one_go_and_in_order() -> None:
         assert theirs.recv(100) == b"c\n"
 
 
-def test_what_is_gathered_is_bounded() -> None:
-    with connected() as (ours, theirs):
+async def test_what_is_gathered_is_bounded() -> None:
+    lines = [b"%03d" % i + b"x" * 996 + b"\n" for i in range(70)]
+    with connected() as (plain, theirs), Noting(plain) as ours:
         outlet = Outlet(ours)
         outlet.gather()
-        while not outlet.answers_wait:
-            outlet.answer(b"x" * 999 + b"\n")
-        assert not outlet.idle
+        for line in lines[:65]:
+            outlet.answer(line)
+        assert ours.sends == []
+        for line in lines[65:]:
+            outlet.answer(line)
+        assert ours.sends == [b"".join(lines[:66])]  # the first that make 65,536 bytes
+        assert theirs.recv(1000) == lines[0]
         outlet.gathered()
-        assert theirs.recv(1000).endswith(b"x\n")
+        async with running(outlet):
+            assert await lines_until(theirs, lines[-1].strip()) == [
+                line.strip() for line in lines[1:]
+            ]
 
 
 async def test_a_peer_is_behind_since_it_last_had_read_everything(

@@ -3,11 +3,18 @@
 import os
 from typing import cast
 
+import msgspec
+
 from livehandle_proto import __version__
 from livehandle_proto import methods as m
 from livehandle_proto.topics import Nothing
+from livehandled.config.schema import Control, Limits
+from livehandled.control.answers import fitted
+from livehandled.control.dispatch import Answer, Dispatcher
 from livehandled.control.peer import Peer
 from support.calls import SESSION, Called
+from support.control import handlers_with
+from support.wire import request
 
 
 def test_the_daemon_says_who_it_is_and_what_it_can_do() -> None:
@@ -45,6 +52,33 @@ def test_the_status_shows_the_daemon_at_a_glance() -> None:
     status = it.overview.status()
     assert (status.pid, status.socket, status.uptime_ms) == (os.getpid(), "/run/s", 1500)
     assert (status.last_seq, status.session) == (1, SESSION)
+
+
+def test_the_status_of_as_many_clients_as_a_user_may_have_fits_the_shortest_line() -> None:
+    limits = Limits()
+    busy = m.Client(
+        connection="c1000000",
+        client="x" * 64,
+        pid=2**22,
+        uid=2**32 - 2,
+        roles=[],
+        tools=100,
+        subscriptions=limits.subscriptions,
+        pending=limits.pending_calls,
+        queued_lines=10_000,
+        queued_bytes=limits.client_buffer_bytes,
+        lag_ms=100_000,
+        dropped=1_000_000,
+        lagged=1000,
+    )
+    clients = [busy] * (Control().max_clients_per_uid - 1)
+    clients.append(msgspec.structs.replace(busy, roles=["mic", "speaker"]))
+    status = msgspec.structs.replace(Called().overview.status(), clients=clients)
+    dispatcher = Dispatcher[None](handlers_with({"daemon.status": lambda _peer, _none: status}))
+    answer = dispatcher.start(None, request("daemon.status"))
+    assert isinstance(answer, Answer)
+    assert msgspec.json.decode(answer.text)["result"]["clients"][-1]["client"] == "x" * 64
+    assert fitted([answer], line_bytes=m.MIN_LINE_BYTES) == [answer]
 
 
 def test_clients_are_shown_with_their_roles_and_the_number_of_their_tools() -> None:

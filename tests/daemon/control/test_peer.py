@@ -1,5 +1,6 @@
 """One connection: order, batches, half-close, refusals, limits, and how it ends."""
 
+import gc
 import json
 import os
 import socket
@@ -31,6 +32,7 @@ from livehandled.control import peer as peer_module
 from livehandled.control.credentials import credentials_of
 from livehandled.control.dispatch import Dispatcher
 from livehandled.control.lines import HTTP_REFUSAL
+from livehandled.control.outlet import Waiting
 from livehandled.control.peer import Peer
 from support.control import WAIT_S, LoopClient, connected, fill, handlers_with, new_hub
 from support.wire import notification, request
@@ -577,6 +579,31 @@ async def test_what_is_asked_of_a_peer_is_taken_back_as_long_as_it_is_not_writte
         assert it.shown.queued_bytes == 0
 
 
+async def test_what_was_asked_is_free_without_the_garbage_collector() -> None:
+    def held() -> int:
+        return sum(type(one) is Waiting for one in gc.get_objects())
+
+    async with serving() as it:
+        fillers = fill(it.peer.outlet)
+        gc.collect()
+        before = held()
+        gc.disable()
+        try:
+            taken_back = [it.peer.ask(TOPIC, Text(text="taken back")) for _ in range(5)]
+            kept = it.peer.ask(TOPIC, Text(text="kept"))
+            assert held() == before + 6
+            assert [take_back() for take_back in taken_back] == [True] * 5
+            del taken_back
+            assert held() == before + 1
+            for _ in range(fillers + 1):
+                await it.client.line()
+            assert not kept()
+            del kept
+            assert held() == before
+        finally:
+            gc.enable()
+
+
 async def test_what_is_asked_of_a_peer_that_has_gone_leaves_nothing_behind() -> None:
     async with serving() as it:
         fill(it.peer.outlet)
@@ -617,15 +644,25 @@ async def test_a_peer_is_described() -> None:
         )
 
 
-async def test_the_first_name_of_a_client_is_logged_and_the_last_is_shown(
+async def test_every_name_of_a_client_is_logged_and_the_last_is_shown(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level("INFO")
     async with serving() as it:
-        for name in ("phone\n", "tablet"):
+        for name in ("phone\n", "tablet", "tablet"):
             await it.client.ask(request("daemon.hello", client=name))
         assert it.shown.client == "tablet"
-    assert [record.getMessage() for record in caplog.records] == ["c1 is 'phone\\n'"]
+    assert caplog.messages == ["c1 is 'phone\\n'", "c1 is 'tablet'"]
+
+
+@pytest.mark.parametrize("serves", [True, False])
+async def test_one_that_carries_something_out_is_told_of_the_end_and_no_other(serves: bool) -> None:
+    async with serving() as it:
+        await it.client.ask(request("phase"))
+        it.peer.serves = serves
+        it.peer.close()
+        rest = await it.client.rest()
+        assert [event["params"]["topic"] for event in rest] == ["daemon.bye"] * serves
 
 
 async def test_a_peer_let_go_has_its_calls_answered_and_is_told_last() -> None:

@@ -140,6 +140,34 @@ async def test_another_user_is_refused_before_a_byte_is_parsed(
         assert not it.server.peers
 
 
+async def test_refusals_do_not_fill_the_log(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG", server.__name__)
+    monkeypatch.setattr(server, "_MOST_REFUSED", 2)
+    async with serving() as it:
+        for uid in (64_001, 64_001, 64_002, 64_001, 64_002, 64_003, 64_003):
+            who = Credentials(pid=1, uid=uid, gid=uid)
+            monkeypatch.setattr(server, "credentials_of", lambda _connection, who=who: who)
+            client = it.connect()
+            assert (await client.read())["error"]["data"]["name"] == "daemon.forbidden"
+            client.connection.close()
+        assert len(it.server._refused) == 2
+    said = [(r.levelname, r.getMessage()) for r in caplog.records if r.name == server.__name__]
+    assert said == [
+        (level, f"refused user {uid}, process 1: daemon.forbidden")
+        for level, uid in [
+            ("WARNING", 64_001),
+            ("DEBUG", 64_001),
+            ("WARNING", 64_002),
+            ("DEBUG", 64_001),
+            ("DEBUG", 64_002),
+            ("DEBUG", 64_003),
+            ("DEBUG", 64_003),
+        ]
+    ]
+
+
 async def test_a_listed_user_is_admitted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server, "credentials_of", nobody)
     async with serving(uids=(64_001,)) as it:
@@ -226,8 +254,10 @@ async def test_each_connection_is_logged_with_its_process_its_user_and_its_name(
     assert caplog.messages == [
         f"c1 connected: {who}",
         r"c1 is 'name 1\n2026 INFO forged\u202e'",
+        "c1 is 'another'",
         f"c2 connected: {who}",
         r"c2 is 'name 2\n2026 INFO forged\u202e'",
+        "c2 is 'another'",
     ]
 
 

@@ -19,6 +19,7 @@ from livehandled.gemini.content import (
     FunctionCall,
     FunctionResponse,
     Part,
+    is_deep,
     text_content,
 )
 from livehandled.gemini.server import (
@@ -158,3 +159,16 @@ def test_text_content_is_one_text_part() -> None:
 def test_no_two_messages_share_a_default() -> None:
     assert Content().parts is not Content().parts
     assert FunctionResponse().response is not FunctionResponse().response
+
+
+@pytest.mark.parametrize(("levels", "deep"), [(1, False), (64, False), (65, True), (100_000, True)])
+@pytest.mark.parametrize("kind", ["list", "object"])
+def test_what_stands_too_deep_is_known_however_deep_it_is(
+    levels: int, deep: bool, kind: str
+) -> None:
+    value: object = 0
+    for _ in range(levels):
+        value = [1, value] if kind == "list" else {"a": 1, "b": value}
+    assert is_deep(value) == deep
+    while isinstance(value, list | dict):  # to be freed one by one, and not by recursion
+        value = value[1] if isinstance(value, list) else value["b"]

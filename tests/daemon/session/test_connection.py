@@ -24,7 +24,18 @@ from livehandled.session.connection import close_error, open_connection, set_up
 from livehandled.session.plan import Plan, refusal
 from support.proxy import proxying
 from support.rigs import leaks, shorten_patience
-from support.service import KEY, PATH, QUIET, SETUP_COMPLETE, Call, Json, Script, closing, running
+from support.service import (
+    KEY,
+    PATH,
+    QUIET,
+    SETUP_COMPLETE,
+    Call,
+    Json,
+    Script,
+    closing,
+    converse,
+    running,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -328,6 +339,25 @@ async def test_a_local_service_is_reached_without_the_environments_proxy(
 
 
 # Setting up.
+
+
+async def test_a_transport_that_cannot_be_aborted_any_more_is_closed_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with running(converse) as service, open_connection(plan(service.url)) as websocket:
+        await set_up(websocket, plan(service.url))
+
+        def fails() -> None:
+            # As asyncio does where the last bytes went out after the close.
+            raise AttributeError("'NoneType' object has no attribute 'call_soon'")
+
+        async def closes() -> None:
+            websocket.transport.abort()
+
+        abort = websocket.transport.abort
+        monkeypatch.setattr(websocket, "close", closes)
+        monkeypatch.setattr(websocket.transport, "abort", fails)
+        abort()
 
 
 async def test_messages_of_any_length_are_written_in_one_go() -> None:

@@ -12,9 +12,10 @@ from livehandle_proto.envelope import event_head
 from livehandle_proto.topics import TOPICS
 from livehandle_proto.values import FunctionCall, Phase, Value
 from livehandled.gemini.codec import decode_server
+from livehandled.gemini.content import OWN_ID
 from livehandled.gemini.server import ServerMessage
 from livehandled.hub import Event
-from livehandled.session.conversation import Conversation, SessionEvent, call_key, cut
+from livehandled.session.conversation import Conversation, SessionEvent, cut
 from livehandled.session.phase import InvalidTransitionError, may_follow
 
 Json = dict[str, object]
@@ -518,12 +519,15 @@ def test_a_message_without_calls_is_no_call() -> None:
     assert talk.phase == "active"
 
 
-def test_a_call_without_an_id_is_known_by_its_name() -> None:
+def test_calls_without_an_id_get_one_that_no_other_call_has() -> None:
     talk = active()
-    tell(talk, calls({"name": "f"}, {"name": "g"}))
-    assert [*talk.open_calls] == [call_key("", "f"), call_key("", "g")] == ["f", "g"]
-    talk.answered(["f"])
-    assert brief(talk.answered(["g"])) == ["phase active"]
+    tell(talk, calls({"name": "f"}, {"name": "f"}))
+    first, second = talk.open_calls
+    assert first.startswith(OWN_ID)
+    assert second.startswith(OWN_ID)
+    assert [call.id for call in talk.open_calls.values()] == [first, second]
+    talk.answered([first])
+    assert brief(talk.answered([second])) == ["phase active"]
 
 
 @pytest.mark.parametrize(

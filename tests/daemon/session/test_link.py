@@ -81,6 +81,11 @@ class Rig:
             self.outbox.put(Message(frame.encode(), "text", turn), now=time.monotonic())
         self.link.wake()
 
+    def media(self, frame: bytes) -> None:
+        """Send media."""
+        self.outbox.put(Message(frame, "media"), now=time.monotonic())
+        self.link.wake()
+
     async def until(self, fulfilled: Callable[[], bool]) -> None:
         while not fulfilled():
             await anyio.lowlevel.checkpoint()
@@ -246,6 +251,53 @@ async def test_a_service_that_does_not_read_is_given_up(monkeypatch: pytest.Monk
         await rig.over.wait()
         assert "has read nothing for 0.05 s" in lost(rig).message
         assert action_of(lost(rig)) == "retry"
+
+
+async def test_media_waits_for_a_service_that_does_not_read_until_it_is_given_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "UNWRITTEN_S", 0.05)
+    deaf = anyio.Event()
+
+    async def reading_nothing(call: Call) -> None:
+        await call.set_up()
+        call.websocket.transport.pause_reading()
+        deaf.set()
+        await call.websocket.wait_closed()
+
+    rig = Rig()
+    rig.outbox = Outbox(limit=256, media_s=60.0)
+    async with linked(reading_nothing, rig):
+        await deaf.wait()
+        rig.media(b'"' + b"x" * BIG + b'"')
+        await rig.until(lambda: not len(rig.outbox))  # there was room for it
+        assert not rig.link._socket.writable
+        for n in range(10):
+            rig.media(b'{"n":%d}' % n)
+        await rig.over.wait()
+        assert "has read nothing for 0.05 s" in lost(rig).message
+        assert action_of(lost(rig)) == "retry"
+        assert (len(rig.outbox), rig.outbox.dropped) == (9, 0)  # one was on its way
+
+
+@pytest.mark.parametrize("by", ["stop", "rotation"])
+async def test_nothing_is_written_once_it_is_over(by: str) -> None:
+    async with linked() as (service, rig):
+        await rig.until(lambda: rig.link._waits)
+        if by == "stop":
+            rig.link.stop()
+        else:
+            rig.rotation.ask()
+            rig.link.look()
+        await rig.over.wait()
+        rig.media(b'{"late":1}')
+        await anyio.lowlevel.checkpoint()
+        assert len(rig.outbox) == 1
+        assert rig.link._socket.writable
+        rig.link._socket.write([b'{"last":1}'])
+        call = await service.call()
+        await call.until(lambda c: c.heard[-1] == {"last": 1})
+        assert len(call.heard) == 2
 
 
 async def test_a_stop_ends_it_once_all_is_written() -> None:

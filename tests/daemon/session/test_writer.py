@@ -379,6 +379,15 @@ def test_answers_to_what_was_not_asked_are_refused_and_nothing_changes(
     assert parts.told("live.tool_execution") == []
 
 
+def test_the_name_of_a_call_is_told_on_one_line_and_cut() -> None:
+    parts = Parts()
+    name = "f\n" + "x" * 100
+    parts.hear({"toolCall": {"functionCalls": [{"id": "c1", "name": name, "args": {}}]}})
+    with refused("tools.unknown_call") as caught:
+        parts.writer.send_tool_response([answer("c1")])
+    assert caught.value.message == f"The call 'c1' is of {name[:80]!r}: give it as the `name`."
+
+
 def test_answers_that_could_not_be_sent_leave_the_calls_open() -> None:
     parts = Parts(limit=1)
     parts.hear(calls("c1"))

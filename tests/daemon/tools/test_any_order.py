@@ -8,7 +8,7 @@ import pytest
 
 from livehandle_proto.errors import LiveHandleError
 from livehandle_proto.methods import ToolAnswer
-from livehandle_proto.tools import ToolCall, ToolCancel
+from livehandle_proto.tools import ToolCall, ToolCancel, ToolsUnregister
 from support.tools import GRACE_S, TIMEOUT_S, ToolClient, ToolRig, call
 
 FUNCTIONS = ("a", "b", "c")
@@ -187,7 +187,7 @@ class Walk:
     def unregister(self) -> None:
         client = self.somebody()
         if self.rig.tools.of(client):
-            self.rig.tools.unregister(None, client)
+            self.rig.tools.unregister(ToolsUnregister(), client)
 
     def leave(self) -> None:
         client = self.somebody()

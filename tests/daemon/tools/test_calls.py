@@ -7,8 +7,17 @@ import pytest
 from msgspec import UNSET
 
 from livehandle_proto.errors import LiveHandleError
-from livehandle_proto.tools import ToolsRespond
+from livehandle_proto.tools import ToolsRespond, ToolsUnregister
 from support.tools import GRACE_S, TIMEOUT_S, ToolClient, ToolRig, call
+
+
+def nested(levels: int) -> object:
+    """Return lists in one another, so many."""
+    value: object = 0
+    for _ in range(levels):
+        value = [value]
+    return value
+
 
 FULL = LiveHandleError("session.queue_full", "Too much waits.")
 
@@ -400,11 +409,46 @@ def test_to_register_again_asks_for_nothing_twice(rig: ToolRig, client: ToolClie
 def test_what_is_no_longer_registered_is_answered_at_once(rig: ToolRig, client: ToolClient) -> None:
     rig.call("1")
     rig.settle()
-    rig.tools.unregister(None, client)
+    rig.tools.unregister(ToolsUnregister(), client)
     assert client.cancelled == [("1", "cancelled")]
     rig.settle()
-    assert rig.answers == [[("1", "client_gone")]]
+    assert rig.answers == [[("1", "unknown_tool")]]
     assert refused(rig, client, "1") == "tools.call_expired"
+
+
+def test_a_result_too_deep_for_the_model_is_refused_and_the_call_waits(
+    rig: ToolRig, client: ToolClient
+) -> None:
+    rig.call("1")
+    rig.settle()
+    with pytest.raises(LiveHandleError) as caught:
+        rig.respond(client, "1", nested(65))
+    assert (caught.value.name, caught.value.data["param"]) == ("wire.invalid_params", "result")
+    rig.respond(client, "1", nested(64))
+    assert len(rig.frames) == 1
+
+
+def test_a_call_whose_arguments_are_too_deep_is_answered_and_nobody_is_asked(
+    rig: ToolRig, client: ToolClient
+) -> None:
+    rig.call(call("1", a=nested(64)))
+    rig.settle()
+    assert rig.answers == [[("1", "too_large")]]
+    assert client.asked == []
+
+
+def test_what_its_client_ends_waits_for_the_others_of_its_message(
+    rig: ToolRig, client: ToolClient
+) -> None:
+    other = ToolClient("c2")
+    rig.register(other, "h")
+    rig.call("1", call("2", "h"))
+    rig.settle()
+    rig.tools.unregister(ToolsUnregister(), other)
+    rig.settle()
+    assert rig.frames == []
+    rig.respond(client, "1")
+    assert rig.answers == [[("2", "unknown_tool"), ("1", "ok")]]
 
 
 # A connection to the model that is lost.
@@ -495,25 +539,25 @@ def test_an_answer_by_send_tool_response_ends_a_lost_call_too(
 
 
 def test_an_id_of_a_lost_call_may_come_again_for_another(rig: ToolRig, client: ToolClient) -> None:
-    rig.call(call("", a=1))  # Vertex gives no ids
+    rig.call(call("1", a=1))
     rig.settle()
     rig.tools.connection_lost()
-    rig.call(call("", a=2))
+    rig.call(call("1", a=2))
     rig.settle()
-    assert client.cancelled == [("f", "cancelled")]
+    assert client.cancelled == [("1", "cancelled")]
     assert [asked.args for asked in client.asked] == [{"a": 1}, {"a": 2}]
-    rig.respond(client, "f", 2)
-    assert rig.answers == [[("f", 2)]]
-    client.events.clear()
+    assert refused(rig, client, "1") == "tools.call_expired"  # it is the first one's
+    rig.respond(client, "1+", 2)
+    assert rig.answers == [[("1", 2)]]
 
 
 def test_two_calls_of_one_id_are_one(
     rig: ToolRig, client: ToolClient, caplog: pytest.LogCaptureFixture
 ) -> None:
-    rig.call(call("", a=1), call("", a=2))
+    rig.call(call("1", a=1), call("1", a=2))
     rig.settle()
-    rig.respond(client, "f")
-    assert rig.answers == [[("f", "ok")]]
+    rig.respond(client, "1")
+    assert rig.answers == [[("1", "ok")]]
     assert "two calls of f have one id" in caplog.text
 
 
@@ -557,6 +601,18 @@ def test_while_an_answer_finds_no_room_the_call_may_be_cancelled(
     rig.failing = None
     rig.after(1)
     assert rig.frames == []
+
+
+def test_an_answer_that_nobody_waits_for_takes_no_other_with_it(
+    rig: ToolRig, client: ToolClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    rig.call("1", "2")
+    rig.settle()
+    rig.unknown = {"1"}
+    rig.respond(client, "1")
+    rig.respond(client, "2")
+    assert rig.answers == [[("2", "ok")]]
+    assert "went nowhere: Nobody waits. [tools.unknown_call]" in caplog.text
 
 
 def test_an_answer_that_nobody_waits_for_is_logged(

@@ -26,7 +26,7 @@ def test_answers_are_due_when_nobody_is_waited_for() -> None:
     batch, waiting = Batch(), PendingCalls()
     one, two = pending("1", batch), pending("2", batch)
     for each in (one, two):
-        waiting.add(each)
+        waiting.add(each, ())
     assert not batch.due
     waiting.remove(one)
     batch.answer(answer("1"))
@@ -76,11 +76,6 @@ def test_of_a_lost_connection_what_clients_said_stays_and_our_own_errors_go() ->
 # A call.
 
 
-def test_it_is_known_by_its_id_or_by_the_name_where_it_has_none() -> None:
-    assert (pending("1").key, pending("1").call_id) == ("1", "1")
-    assert (pending("").key, pending("").call_id) == ("f", "f")
-
-
 def test_its_client_is_to_be_told_once() -> None:
     one = pending("1")
     assert (one.asked, one.unasked) == (None, CLIENT)
@@ -114,8 +109,8 @@ def test_made_again_it_keeps_the_clients_id_and_waits_in_the_new_frame() -> None
 def test_calls_are_found_by_either_id() -> None:
     calls = PendingCalls()
     one, two = pending("1"), pending("2")
-    calls.add(one)
-    calls.add(two)
+    calls.add(one, ())
+    calls.add(two, ())
     one.made_again(call("3"), Batch())
     assert list(calls) == [one, two]
     assert calls.get("1") is one
@@ -129,10 +124,10 @@ def test_calls_are_found_by_either_id() -> None:
 def test_an_id_that_is_in_use_is_told_apart() -> None:
     calls = PendingCalls()
     one = pending("1")
-    calls.add(one)
+    calls.add(one, ())
     one.made_again(call("9"), Batch())
     two = pending("1")
-    calls.add(two)
+    calls.add(two, ())
     assert two.call_id == "1+"
     assert (calls.get("1"), calls.get("1+")) == (one, two)
     assert two.key == "1"
@@ -141,7 +136,7 @@ def test_an_id_that_is_in_use_is_told_apart() -> None:
 def test_only_a_lost_call_is_repeated_and_only_by_its_like() -> None:
     calls, batch = PendingCalls(), Batch()
     one = pending("1", batch, a=1)
-    calls.add(one)
+    calls.add(one, ())
     assert calls.repeated_by(call("2", a=1)) is None
     batch.lose()
     assert calls.repeated_by(call("2", a=1)) is one
@@ -152,7 +147,7 @@ def test_only_a_lost_call_is_repeated_and_only_by_its_like() -> None:
 def test_calls_may_be_removed_while_they_are_gone_through() -> None:
     calls = PendingCalls()
     for number in range(3):
-        calls.add(pending(str(number)))
+        calls.add(pending(str(number)), ())
     for one in calls:
         calls.remove(one)
     assert list(calls) == []

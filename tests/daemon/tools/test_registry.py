@@ -3,7 +3,7 @@
 import pytest
 
 from livehandle_proto.errors import LiveHandleError
-from livehandle_proto.tools import MAX_FUNCTIONS
+from livehandle_proto.tools import MAX_DECLARED_BYTES, MAX_FUNCTIONS
 from livehandled.gemini.opening import Function
 from livehandled.tools.registry import Registration, Registry, unknown_registration
 from support.tools import ToolClient
@@ -110,4 +110,15 @@ def test_there_are_no_more_functions_than_a_session_takes() -> None:
 
 
 def test_the_error_of_an_unknown_registration_says_what_to_do() -> None:
-    assert "call tools.register with declarations alone" in unknown_registration().message
+    assert "tools.register with declarations alone makes one" in unknown_registration().message
+
+
+def test_declarations_of_all_clients_together_have_a_bound() -> None:
+    registry = Registry()
+    half = {"name": "a", "description": "x" * (MAX_DECLARED_BYTES // 2)}
+    first, second = Registration(A, 1.0), Registration(B, 1.0)
+    registry.table = registry.with_functions(first, A, {"a": half})
+    with pytest.raises(LiveHandleError) as caught:
+        registry.with_functions(second, B, {"b": {**half, "name": "b"}})
+    assert caught.value.name == "tools.bad_declaration"
+    assert "together" in caught.value.message

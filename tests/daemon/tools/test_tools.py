@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from livehandle_proto.errors import LiveHandleError
-from livehandle_proto.tools import ToolInfo, ToolsRegister
+from livehandle_proto.tools import ToolInfo, ToolsRegister, ToolsUnregister
 from support.tools import GRACE_S, TIMEOUT_S, ToolClient, ToolRig, call
 
 A, B = ToolClient("c1", "one"), ToolClient("c2", "two")
@@ -167,9 +167,9 @@ def test_one_registration_is_ended_or_all_of_a_client(rig: ToolRig) -> None:
     one = rig.register(A, "g").registration
     rig.register(A, "h")
     rig.register(B, "i")
-    assert rig.tools.unregister(one, A).declared == "now"
+    assert rig.tools.unregister(ToolsUnregister(registration=one), A).declared == "now"
     assert rig.declarations[-1] == ["h", "i"]
-    rig.tools.unregister(None, A)
+    rig.tools.unregister(ToolsUnregister(), A)
     assert rig.declarations[-1] == ["i"]
 
 
@@ -180,7 +180,7 @@ def test_a_registration_that_is_not_one_s_own_cannot_be_ended(
     theirs = rig.register(B, "g").registration
     for given in (token, theirs):
         with pytest.raises(LiveHandleError) as caught:
-            rig.tools.unregister(given, A)
+            rig.tools.unregister(ToolsUnregister(registration=given), A)
         assert caught.value.name == "tools.unknown_registration"
 
 
