@@ -360,6 +360,37 @@ async def test_a_transport_that_cannot_be_aborted_any_more_is_closed_all_the_sam
         abort()
 
 
+async def test_a_burst_that_has_come_is_taken_in_turns_with_everything_else() -> None:
+    burst = 40
+
+    async def script(call: Call) -> None:
+        await call.set_up()
+        for number in range(burst):
+            await call.say({"serverContent": {"turnComplete": True}, "n": number})
+        await call.websocket.close()
+
+    turns = 0
+
+    async def count() -> None:
+        nonlocal turns
+        while True:
+            await anyio.lowlevel.checkpoint()
+            turns += 1
+
+    async with running(script) as service, open_connection(plan(service.url)) as websocket:
+        await set_up(websocket, plan(service.url))
+        while websocket.came <= burst // 2:  # the library holds some back
+            await anyio.lowlevel.checkpoint()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(count)
+            await anyio.lowlevel.checkpoint()
+            before = turns
+            for _ in range(burst // 2):
+                await websocket.next()
+            assert turns - before >= burst // 8
+            tasks.cancel_scope.cancel()
+
+
 async def test_messages_of_any_length_are_written_in_one_go() -> None:
     heard: list[int] = []
     done = anyio.Event()
