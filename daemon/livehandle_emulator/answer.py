@@ -19,8 +19,9 @@ from livehandle_emulator.scenario import CannedReply
 
 _CALL = re.compile(r"\s*call\s+(?P<name>[\w.:-]+)\s*(?P<args>\{.*)?", re.IGNORECASE | re.DOTALL)
 _ARGUMENTS = msgspec.json.Decoder(dict[str, object])
-_LONGEST_REPEAT = 200  # characters of what was typed
-_MOST_KEPT = 20  # of each kind, where many wait for one answer
+_LONGEST = 200  # characters of one thing the emulator says by itself; a voice costs time
+MOST_KEPT = 20
+"""Of each kind, where many wait for one answer; and of what is said in one."""
 
 
 class Result(NamedTuple):
@@ -34,11 +35,11 @@ class Result(NamedTuple):
 class Prompt:
     """What came from the user, and from functions, since the last answer: the newest of it."""
 
-    texts: deque[str] = field(default_factory=lambda: deque(maxlen=_MOST_KEPT))
-    attachments: deque[str] = field(default_factory=lambda: deque(maxlen=_MOST_KEPT))
+    texts: deque[str] = field(default_factory=lambda: deque(maxlen=MOST_KEPT))
+    attachments: deque[str] = field(default_factory=lambda: deque(maxlen=MOST_KEPT))
     """The MIME types of what came with the texts."""
-    utterances: deque[Utterance] = field(default_factory=lambda: deque(maxlen=_MOST_KEPT))
-    results: deque[Result] = field(default_factory=lambda: deque(maxlen=_MOST_KEPT))
+    utterances: deque[Utterance] = field(default_factory=lambda: deque(maxlen=MOST_KEPT))
+    results: deque[Result] = field(default_factory=lambda: deque(maxlen=MOST_KEPT))
     asked: bool = False
     """Whether a typed turn is complete: its answer waits for nothing."""
 
@@ -93,18 +94,18 @@ def answer_to(
     for text in prompt.texts:
         if not _canned(text, canned, functions, answer):
             _typed(text, instruction, functions, answer)
-    answer.segments.extend(Say(f"You attached {kind}.") for kind in prompt.attachments)
+    answer.segments.extend(Say(_shortened(f"You attached {k}.")) for k in prompt.attachments)
     for utterance in prompt.utterances:
         if not _canned(words_of(utterance), canned, functions, answer):
             heard = Echo(utterance) if utterance.pcm else Say("I heard nothing.")
             answer.segments.append(heard)
-    answer.segments.extend(Say(reported(result)) for result in prompt.results)
+    answer.segments.extend(said_of(result) for result in prompt.results)
     if video_frames:
         plural = "" if video_frames == 1 else "s"
         answer.segments.append(Say(f"I saw {video_frames} video frame{plural}."))
     if not answer.segments and not answer.calls:
         answer.segments.append(Say("You typed nothing new."))
-    return answer
+    return Answer(answer.segments[-MOST_KEPT:], answer.calls)
 
 
 def _canned(
@@ -115,7 +116,9 @@ def _canned(
         if match is None:
             continue
         if reply.say is not None:
-            answer.segments.append(Say(match.expand(reply.say)))
+            # What the scenario says stays whole, and what was typed may be megabytes.
+            words = _shortened(match.expand(reply.say), len(reply.say) + _LONGEST)
+            answer.segments.append(Say(words))
         if reply.call is not None:
             args = {key: _expanded(value, match) for key, value in reply.args.items()}
             _call(Call(reply.call, args), functions, answer)
@@ -136,7 +139,7 @@ def _expanded(value: object, match: re.Match[str]) -> object:
 def _typed(text: str, instruction: str, functions: Collection[str], answer: Answer) -> None:
     if text.strip().lower() == "instruction":
         known = f"My instruction is: {instruction}" if instruction else "I have no instruction."
-        answer.segments.append(Say(known))
+        answer.segments.append(Say(_shortened(known)))
         return
     other_lines = []
     for line in text.splitlines():
@@ -146,17 +149,16 @@ def _typed(text: str, instruction: str, functions: Collection[str], answer: Answ
         else:
             _asked_call(match, functions, answer)
     rest = "\n".join(other_lines).strip()
-    if len(rest) > _LONGEST_REPEAT:
-        rest = rest[:_LONGEST_REPEAT] + "…"
     if rest:
-        answer.segments.append(Say(f"You typed: {rest}"))
+        answer.segments.append(Say(f"You typed: {_shortened(rest)}"))
 
 
 def _asked_call(match: re.Match[str], functions: Collection[str], answer: Answer) -> None:
     try:
         args = _ARGUMENTS.decode(match["args"] or "{}")
     except (msgspec.DecodeError, RecursionError) as error:
-        answer.segments.append(Say(f"The arguments of {match['name']} are not JSON: {error}."))
+        wrong = f"The arguments of {match['name']} are not JSON: {error}."
+        answer.segments.append(Say(_shortened(wrong)))
         return
     _call(Call(match["name"], args), functions, answer)
 
@@ -166,7 +168,8 @@ def _call(call: Call, functions: Collection[str], answer: Answer) -> None:
         answer.calls.append(call)
         return
     known = ", ".join(sorted(functions)) or "none"
-    answer.segments.append(Say(f"There is no function {call.name}. Declared: {known}."))
+    wrong = f"There is no function {call.name}. Declared: {known}."
+    answer.segments.append(Say(_shortened(wrong)))
 
 
 def reported(result: Result) -> str:
@@ -175,6 +178,15 @@ def reported(result: Result) -> str:
         return f"{result.name} failed: {_as_text(result.response['error'])}."
     output = result.response.get("output", result.response)
     return f"{result.name} answered {_as_text(output)}."
+
+
+def said_of(result: Result) -> Say:
+    """Return what is said of a function's answer: as much of it as a sentence holds."""
+    return Say(_shortened(reported(result)))
+
+
+def _shortened(text: str, longest: int = _LONGEST) -> str:
+    return text if len(text) <= longest else text[:longest] + "…"
 
 
 def _as_text(value: object) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from livehandle_emulator.answer import Answer, Echo, Result, Say, reported
+from livehandle_emulator.answer import MOST_KEPT, Answer, Echo, Result, Say, said_of
 from livehandle_emulator.calls import Calls
 from livehandle_emulator.history import History
 from livehandle_emulator.models import Model
@@ -89,7 +89,7 @@ class Speaker:
         if reply is None or call_id not in reply.waits_for:
             return
         reply.waits_for.discard(call_id)
-        reply.held_back.append(Say(reported(result)))
+        reply.held_back = [*reply.held_back, said_of(result)][-MOST_KEPT:]
         if not reply.waits_for:
             reply.steps.extend(self._said(reply.held_back, now + self._delay))
 

@@ -26,6 +26,12 @@ _PEAK = 0.5
 
 _Array = NDArray[np.float64]
 
+_PIECE = 64  # frames
+_WITHIN = np.arange(_FRAME) / _FRAME
+_HARMONICS = np.arange(1, int(_HIGHEST_HARMONIC_HZ / _PITCH_HZ) + 1)[:, np.newaxis]
+_POINTS = 512  # of a period
+_PERIODS = np.sin(2.0 * np.pi * _HARMONICS * np.arange(_POINTS) / _POINTS).astype(np.float32)
+
 
 class _Sound(NamedTuple):
     """How one letter sounds."""
@@ -86,10 +92,16 @@ def speak(text: str) -> Samples:
         np.array([[*s.formants, s.voice, s.hiss, s.breath] for s in sounds]), frames, axis=0
     )
     smooth = _smoothed(tracks)
-    signal = _voiced(smooth[:, :3], smooth[:, 3]) + _noise(smooth[:, 4], smooth[:, 5])
+    random = np.random.default_rng(0)
+    # By pieces: what is computed of a sample takes many times the room of the sample.
+    signal: Samples = np.concatenate(
+        [
+            _signal(smooth[first : first + _PIECE + 1], first, len(smooth), random)
+            for first in range(0, len(smooth) - 1, _PIECE)
+        ]
+    )
     peak = float(np.abs(signal).max())
-    scaled: Samples = (signal * (_PEAK / peak if peak > 0.0 else 0.0)).astype(np.float32)
-    return scaled
+    return signal * np.float32(_PEAK / peak if peak > 0.0 else 0.0)
 
 
 def _sounds(word: str) -> list[_Sound]:
@@ -102,38 +114,56 @@ def _sounds(word: str) -> list[_Sound]:
 
 
 def _smoothed(tracks: _Array) -> _Array:
-    """Return tracks whose steps have become slopes: one sound runs into the next."""
+    """Return tracks whose steps have become slopes: one sound runs into the next.
+
+    There is a row for the beginning of each frame, and one for the end of the last.
+    """
     edge = _SMOOTHING_FRAMES // 2
-    padded = np.pad(tracks, ((edge + 1, edge), (0, 0)), mode="edge")
+    padded = np.pad(tracks, ((edge + 1, edge + 1), (0, 0)), mode="edge")
     padded[: edge + 1, 3:] = 0.0  # out of silence
     sums = np.cumsum(padded, axis=0)
     smooth: _Array = (sums[_SMOOTHING_FRAMES:] - sums[:-_SMOOTHING_FRAMES]) / _SMOOTHING_FRAMES
     return smooth
 
 
-def _voiced(formants: _Array, loudness: _Array) -> _Array:
-    """Return the harmonics of a falling pitch, each as strong as the resonances make it."""
-    count = len(loudness)
-    at = np.arange(count * _FRAME) / _FRAME
-    pitch = _PITCH_HZ * (1.0 - _PITCH_FALL * at / count + 0.04 * np.sin(at / 23.0))
-    phase = 2.0 * np.pi * np.cumsum(pitch) / SPEECH_RATE
-    # sin(k x) follows from the two before it, at a fraction of the cost of a sine.
-    twice_cosine = 2.0 * np.cos(phase)
-    before, harmonic = np.zeros_like(phase), np.sin(phase)
-    signal = np.zeros_like(phase)
-    frame_pitch = pitch[::_FRAME]
-    for k in range(1, int(_HIGHEST_HARMONIC_HZ / _PITCH_HZ) + 1):
-        distance = (k * frame_pitch[:, np.newaxis] - formants) / _BANDWIDTHS_HZ
-        gain = (_FORMANT_GAINS / (1.0 + distance**2)).sum(axis=1) * loudness
-        signal += np.interp(at, np.arange(count), gain) * harmonic
-        before, harmonic = harmonic, twice_cosine * harmonic - before
+def _signal(tracks: _Array, first: int, count: int, random: np.random.Generator) -> Samples:
+    """Return the sound of frames from the one numbered `first` on, of `count` in all."""
+    voiced = _voiced(tracks[:, :3], tracks[:, 3], first, count)
+    signal: Samples = (voiced + _noise(tracks[:, 4], tracks[:, 5], random)).astype(np.float32)
     return signal
 
 
-def _noise(hiss: _Array, breath: _Array) -> _Array:
-    count = len(hiss) * _FRAME
-    white = np.random.default_rng(0).standard_normal(count + 2)
-    at, frames = np.arange(count) / _FRAME, np.arange(len(hiss))
+def _voiced(formants: _Array, loudness: _Array, first: int, count: int) -> _Array:
+    """Return the harmonics of a falling pitch, each as strong as the resonances make it."""
+    at = first + np.arange(len(loudness))
+    fall = _PITCH_FALL / count
+    pitch = _PITCH_HZ * (1.0 - fall * at + 0.04 * np.sin(at / 23.0))
+    distance = ((_HARMONICS * pitch)[..., np.newaxis] - formants) / _BANDWIDTHS_HZ
+    gains = (_FORMANT_GAINS / (1.0 + distance**2)).sum(axis=2) * loudness
+    # One period of each frame's wave, to be read at the pace of the pitch. A matrix product would
+    # go to threads, which wait for each other where the machine is busy.
+    waves = np.einsum("kf,kp->fp", gains.astype(np.float32), _PERIODS)
+    # The integral of the pitch.
+    periods = at - fall / 2.0 * at**2 + 0.04 * 23.0 * (1.0 - np.cos(at / 23.0))
+    periods *= _PITCH_HZ * _FRAME / SPEECH_RATE
+    points = (_between(periods) % 1.0 * _POINTS).astype(np.intp).reshape(-1, _FRAME)
+    start = np.take_along_axis(waves[:-1], points, axis=1)
+    end = np.take_along_axis(waves[1:], points, axis=1)
+    return _mixed(start, end).ravel()
+
+
+def _noise(hiss: _Array, breath: _Array, random: np.random.Generator) -> _Array:
+    white = random.standard_normal((len(hiss) - 1) * _FRAME + 2)
     sharp = np.diff(white, n=2) * 0.4
-    mixed: _Array = np.interp(at, frames, hiss) * sharp + np.interp(at, frames, breath) * white[2:]
+    return _between(hiss) * sharp + _between(breath) * white[2:]
+
+
+def _between(track: _Array) -> _Array:
+    """Return what has a value at the beginning of each frame for each of its samples."""
+    return _mixed(track[:-1, np.newaxis], track[1:, np.newaxis]).ravel()
+
+
+def _mixed(start: _Array | Samples, end: _Array | Samples) -> _Array:
+    """Return what turns from one into the other within each frame."""
+    mixed: _Array = start + (end - start) * _WITHIN
     return mixed

@@ -55,6 +55,36 @@ def test_a_long_text_is_repeated_in_part() -> None:
     assert len(segment.text) < 250
 
 
+@pytest.mark.parametrize(
+    "text", ["call " + "g" * 5_000, "call f {" + "x" * 5_000, "call g\n" * 5_000, "instruction"]
+)
+def test_whatever_was_typed_little_is_said_of_it(text: str) -> None:
+    segments, _ = answer_to(
+        typed(text), functions=["f" * 100] * 20, instruction="x" * 5_000, video_frames=0, canned=()
+    )
+    assert 0 < len(segments) <= 20
+    assert all(isinstance(said, Say) and len(said.text) < 250 for said in segments)
+
+
+@pytest.mark.parametrize("response", [{"output": "x" * 5_000}, {"error": ["x"] * 5_000}])
+def test_a_long_result_is_reported_in_part(response: dict[str, object]) -> None:
+    prompt = Prompt()
+    prompt.results.append(Result("f", response))
+    (segment,), _ = answer(prompt)
+    assert isinstance(segment, Say)
+    assert segment.text.endswith("…")
+    assert 150 < len(segment.text) < 250
+
+
+def test_a_canned_reply_is_said_whole_but_for_what_was_typed() -> None:
+    (whole,), _ = answer(typed("x" * 5_000), CannedReply(match="x", say="y " * 2_000))
+    assert whole == Say("y " * 2_000)
+    (part,), _ = answer(typed("x" * 5_000), CannedReply(match="(x+)", say=r"It was \1"))
+    assert isinstance(part, Say)
+    assert part.text.startswith("It was xxx")
+    assert len(part.text) < 250
+
+
 def test_speech_is_spoken_back() -> None:
     prompt = Prompt()
     prompt.utterances.append(SPOKEN)

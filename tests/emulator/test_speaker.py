@@ -54,3 +54,15 @@ def test_a_result_that_no_turn_waits_for_changes_nothing(speaker: Speaker) -> No
     speaker.resume("x", Result("f", {}), 12.0)
     assert speaker.waits
     assert speaker.deadline is None
+
+
+def test_of_many_long_results_little_is_said(speaker: Speaker) -> None:
+    speaker.begin(Answer([], [Call("f", {})] * 100), 10.0)
+    (message,) = speaker.due(11.0)
+    assert message.tool_call is not None
+    for call in message.tool_call.function_calls:
+        speaker.resume(str(call.id), Result("f", {"output": "x" * 1_000}), 12.0)
+    told = [message.server_content for message in speaker.due(1e9)]
+    words = [part.text or "" for c in told if c and c.model_turn for part in c.model_turn.parts]
+    assert 0 < len("".join(words)) < 5_000
+    assert not speaker.busy

@@ -1,5 +1,8 @@
 """The emulator's voice."""
 
+import tracemalloc
+
+import numpy as np
 import pytest
 
 from livehandle_emulator.speech import SPEECH_RATE, speak
@@ -37,3 +40,18 @@ def test_a_voice_activity_detector_takes_it_for_speech() -> None:
     vad = EnergyVad(VadConfig(hangover_frames=15))
     edges = vad.push(bytes(16_000) + sound + bytes(32_000))
     assert [edge.speaking for edge in edges] == [True, False]
+
+
+def test_a_long_text_takes_little_more_room_than_its_sound() -> None:
+    tracemalloc.start()
+    try:
+        samples = speak(SENTENCE * 10)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most < 6 * samples.nbytes
+
+
+def test_a_long_sound_goes_on_without_a_jump() -> None:
+    steps = np.abs(np.diff(speak("o" * 100)))
+    assert float(steps.max()) < 2.0 * float(np.quantile(steps, 0.999))

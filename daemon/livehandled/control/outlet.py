@@ -34,6 +34,7 @@ class Outlet:
         self.idle = True
         """Whether everything has been handed to the kernel. Kept, for each event asks."""
         self._connection = connection
+        self._send = connection.send
         self._waiting: OrderedDict[Waiting, None] = OrderedDict()
         self._unsent = b""
         self._gathered: list[bytes] | None = None
@@ -74,8 +75,20 @@ class Outlet:
             if self._gathered_bytes < _MOST_GATHERED:
                 return
             line = self._take_gathered()
-        if not self.broken and not self._send(line):
+        if self.broken:
+            return
+        try:
+            sent = self._send(line)
+        except BlockingIOError:
+            sent = 0
+        except OSError:  # the peer is gone: its own reader sees the same
+            self.breaks()
+            return
+        if sent < len(line):
+            self._unsent = line[sent:]
+            self.idle = False
             self._behind_since = monotonic()
+            self._work.set()
 
     def gather(self) -> None:
         """Gather what is written, to write it in one go; to be ended in this turn of the loop."""
@@ -150,32 +163,18 @@ class Outlet:
 
     def _flush(self) -> None:
         """Write until the kernel is full or nothing waits. To render may write by itself."""
+        behind_since = self._behind_since
         line, self._unsent = self._unsent, b""
-        if line and not self._send(line):
-            return
+        if line:
+            self.write(line)
         while self._waiting and not self._unsent:
             waiting, _ = self._waiting.popitem(last=False)
             self._settle()
             line = waiting.line if waiting.render is None else waiting.render()
             if line:
-                self._send(line)
+                self.write(line)
         self._settle()
+        self._behind_since = behind_since
 
     def _settle(self) -> None:
         self.idle = not self._waiting and not self._unsent
-
-    def _send(self, line: bytes) -> bool:
-        """Hand a line to the kernel and keep what it does not take. True if it took all."""
-        try:
-            sent = self._connection.send(line)
-        except BlockingIOError:
-            sent = 0
-        except OSError:  # the peer is gone: its own reader sees the same
-            self.breaks()
-            return False
-        if sent < len(line):
-            self._unsent = line[sent:]
-            self.idle = False
-            self._work.set()
-            return False
-        return True

@@ -45,6 +45,10 @@ class Credentials(Protocol):
     def fingerprint(self) -> str:
         """What tells one identity from another and tells nothing of it: 16 hexadecimal digits."""
 
+    @property
+    def is_token(self) -> bool:
+        """Whether it is an ephemeral token, which is taken at a path of its own alone."""
+
     def secrets(self) -> tuple[str, ...]:
         """Return what `mask` has to hide by now."""
 

@@ -9,7 +9,6 @@ from livehandled.config.schema import Session
 from livehandled.gemini.auth import Credentials, Key, find_key, missing
 from livehandled.gemini.endpoints import endpoint
 from livehandled.session.adc import ApplicationDefault
-from livehandled.session.minted import Minted, mint_url
 
 
 def credentials(
@@ -41,6 +40,9 @@ def credentials(
             param="session.credentials",
             expected='"key" or "adc"',
         )
+    # With it comes http.client, 11 ms and 1 MB that few need.
+    from livehandled.session.minted import Minted, mint_url
+
     return Minted(
         key, mint_url(endpoint(session, emulator_url)), proxy=session.proxy, timeout_s=timeout_s
     )
@@ -74,12 +76,7 @@ def routed(session: Session, found: Credentials) -> Session:
                 param="session.project",
                 expected="the id of a Google Cloud project",
             )
-    if constrained(found):
+    if found.is_token:
         endpoint(session, constrained=True)  # the version, and the base URL
         return change(session, api_version="v1alpha")
     return session
-
-
-def constrained(found: Credentials) -> bool:
-    """Return whether the credentials are taken at the path for ephemeral tokens alone."""
-    return isinstance(found, Minted) or (isinstance(found, Key) and found.is_token)

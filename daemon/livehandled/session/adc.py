@@ -66,6 +66,11 @@ class ApplicationDefault:
         self._sent = _sent_secrets(account or {})
         self._tokens: deque[str] = deque(maxlen=_KEPT_TOKENS)
 
+    @property
+    def is_token(self) -> bool:
+        """Not an ephemeral one."""
+        return False
+
     def secrets(self) -> tuple[str, ...]:
         """Return what of the file is sent, the newest tokens, and the proxy's password."""
         return (*self._sent, *self._tokens, *passwords(self._proxy))

@@ -68,6 +68,11 @@ class Minted:
         """Of the key: a handle outlives the tokens."""
         return self._key.fingerprint
 
+    @property
+    def is_token(self) -> bool:
+        """Each of them is."""
+        return True
+
     def secrets(self) -> tuple[str, ...]:
         """Return the key, the newest tokens, and the proxy's password."""
         return (*self._key.secrets(), *self._tokens, *passwords(self._proxy))

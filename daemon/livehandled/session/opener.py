@@ -15,7 +15,7 @@ from livehandled.gemini.generate import Service
 from livehandled.gemini.models import Traits, traits_of
 from livehandled.gemini.opening import Function, setup_message, tools_with
 from livehandled.gemini.refusals import refused, refused_tools
-from livehandled.session.access import constrained, credentials, routed
+from livehandled.session.access import credentials, routed
 from livehandled.session.plan import Plan
 from livehandled.voice.commit import PRESETS, TurnCommit
 from livehandled.voice.detector import (
@@ -56,7 +56,7 @@ class Opener:
         if error := refused(setup, session, model):
             raise error
         return Plan(
-            url=endpoint(session, self._emulator_url, constrained=constrained(found)),
+            url=endpoint(session, self._emulator_url, constrained=found.is_token),
             setup=setup,
             connect_timeout_s=session.connect_timeout_ms / 1000,
             setup_timeout_s=session.setup_timeout_ms / 1000,

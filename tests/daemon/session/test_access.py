@@ -11,7 +11,7 @@ from livehandled.config.schema import Session
 from livehandled.gemini.auth import Credentials, Key
 from livehandled.gemini.closing import action_of
 from livehandled.session import adc
-from livehandled.session.access import constrained, credentials, routed
+from livehandled.session.access import credentials, routed
 from livehandled.session.adc import ApplicationDefault
 from livehandled.session.minted import Minted
 
@@ -112,7 +112,7 @@ def test_an_ephemeral_token_is_of_one_version(
 ) -> None:
     session = Session(credentials=kind, api_version=version)
     found = credentials(session, environ)
-    assert constrained(found)
+    assert found.is_token
     assert routed(session, found).api_version == "v1alpha"
     other = Session(credentials=kind, api_version="v1beta")
     assert refused(other, environ).data["param"] == "session.api_version"
@@ -121,7 +121,7 @@ def test_an_ephemeral_token_is_of_one_version(
 def test_a_plain_key_changes_nothing_on_the_way() -> None:
     session = Session(api_version="v1", project="p", location="eu")
     found = credentials(session, KEY)
-    assert not constrained(found)
+    assert not found.is_token
     assert routed(session, found) is session
 
 

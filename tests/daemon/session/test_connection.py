@@ -296,6 +296,7 @@ class Renewed:
 
     origin = "test"
     fingerprint = "0" * 16
+    is_token = False
 
     def __init__(self) -> None:
         self.given = 0
