@@ -10,6 +10,8 @@ from livehandle_proto.errors import LiveHandleError
 
 _SILENCE_S = 90.0
 """The daemon gives a dead connection up after 75 s, and goes on with another."""
+_ANSWER_S = 10.0
+"""A model that is told what a function answered may have nothing to say of it."""
 _TOPICS = ["live.*", "session.tool_call"]
 _WORDS = {"live.text_delta", "live.output_transcript"}
 _REPLYING = {"model_speaking", "tool_call_pending", "tool_call_executing"}
@@ -32,6 +34,7 @@ class Reply:
         speech: bool = False,
         clear: Callable[[], None] = lambda: None,
     ) -> None:
+        self._connection = connection
         self._json = in_json
         self._speech = speech
         self._clear = clear
@@ -41,6 +44,9 @@ class Reply:
         self._begun = False
         self._speaking = False
         self._cut = False
+        self._ended = False
+        self._calls: set[object] = set()
+        self._answered = False
         self._line_open = False
         self._error: LiveHandleError | None = None
 
@@ -58,11 +64,15 @@ class Reply:
         `session.timeout` if nothing happens for a minute and a half.
         """
         while self._expected:
-            if not self.listen(_SILENCE_S):
-                raise LiveHandleError(
-                    "session.timeout",
-                    f"Nothing came for {_SILENCE_S:.0f} s: ask livectl phase, or send it again.",
-                )
+            silent = self._ended and self._answered and not self._calls
+            if self.listen(_ANSWER_S if silent else _SILENCE_S):
+                continue
+            if silent:
+                return
+            raise LiveHandleError(
+                "session.timeout",
+                f"Nothing came for {_SILENCE_S:.0f} s: ask livectl phase, or send it again.",
+            )
 
     def _take(self, event: Event) -> None:
         if self._json:
@@ -70,8 +80,8 @@ class Reply:
             print(as_json(event.params), flush=True)
         elif self._others_turn < 0:
             self._show(event)
-        if event.topic in _WORDS and self._others_turn < 0:
-            self._begun = True
+        if self._others_turn < 0:
+            self._note(event)
         if event.topic in {"live.vad_start", "live.vad_end"}:
             self._speaking = event.topic == "live.vad_start"
         if event.topic in {"live.vad_start", "live.input_transcript"}:
@@ -86,6 +96,34 @@ class Reply:
         elif event.topic == "live.disconnected":
             self._end_line("")
             raise self._why(event)
+
+    def _note(self, event: Event) -> None:
+        """Note what the reply consists of: words, and calls that clients carry out."""
+        if event.topic in _WORDS:
+            self._begun = True
+            self._answered = self._ended = False
+        elif event.topic == "session.tool_call":
+            self._called(event)
+        elif event.topic == "live.tool_cancelled":
+            ids = event.data.get("ids")
+            self._calls.difference_update(ids if isinstance(ids, list) else ())
+        elif event.topic == "live.tool_execution" and event.data.get("call_id") in self._calls:
+            self._calls.discard(event.data["call_id"])
+            self._answered = True
+
+    def _called(self, event: Event) -> None:
+        """Note the calls that clients carry out, and tell of the others."""
+        given = event.data.get("function_calls")
+        calls = (
+            [call for call in given if isinstance(call, dict)] if isinstance(given, list) else []
+        )
+        registered = _registered(self._connection)
+        self._calls.update(call.get("id") for call in calls if call.get("name") in registered)
+        manual = [call for call in calls if call.get("name") not in registered]
+        if manual and not self._json:
+            self._clear()
+            told = as_json(manual)
+            print(f"livectl: answer with send_tool_response: {told}", file=sys.stderr)
 
     def _why(self, disconnected: Event) -> LiveHandleError:
         """Return the error that closed the session, else that it has ended."""
@@ -113,7 +151,9 @@ class Reply:
                 "it again.",
             )
         elif event.data.get("reason") != "disconnected":  # the end of the session is told next
-            self._expected = False
+            # A turn that does not wait for what it calls ends first; the next one tells of it.
+            self._expected = bool(self._calls) or self._answered
+            self._ended = True
 
     def _show(self, event: Event) -> None:
         if event.topic in _WORDS:
@@ -124,10 +164,6 @@ class Reply:
             self._end_line(" [interrupted]")
         elif event.topic == "live.turn_complete":
             self._end_line("")
-        elif event.topic == "session.tool_call":
-            self._clear()
-            calls = as_json(event.data.get("function_calls"))
-            print(f"livectl: answer with send_tool_response: {calls}", file=sys.stderr)
 
     def _end_line(self, text: str) -> None:
         if self._line_open:
@@ -142,3 +178,14 @@ def _turn_under_way(connection: Connection) -> int:
         turn = session.get("current_turn")
         return turn if isinstance(turn, int) else -1
     return -1
+
+
+def _registered(connection: Connection) -> set[object]:
+    """Return the names of the functions that clients carry out."""
+    answer = connection.call("tools.list")
+    tools = answer.get("tools") if isinstance(answer, dict) else None
+    return {
+        tool.get("name")
+        for tool in (tools if isinstance(tools, list) else ())
+        if isinstance(tool, dict) and (tool.get("connection") or tool.get("timeout_ms")) is not None
+    }

@@ -12,6 +12,11 @@ from support.scripted_daemon import event, result, scripted_daemon
 IDLE = {"phase": "active", "current_turn": None}
 SPEAKING = {"phase": "model_speaking", "current_turn": 4}
 USER = {"phase": "user_speaking", "current_turn": 4}
+TOOLS = [
+    {"name": "set_light", "connection": None, "timeout_ms": None},
+    {"name": "get_time", "connection": "c2", "timeout_ms": 30_000},
+    {"name": "in_grace", "connection": None, "timeout_ms": 30_000},
+]
 
 
 def followed(
@@ -23,6 +28,7 @@ def followed(
     """Follow a reply to its end; nothing may be left over but an event `left`."""
     script = {
         "session": result(session or IDLE),
+        "tools.list": result({"tools": TOOLS}),
         "events": result({"subscription": "e1", "cursor": "k3f9:0"}, *events, event("left")),
     }
     with (
@@ -117,6 +123,84 @@ def test_a_call_is_told_beside_the_data(capsys: pytest.CaptureFixture[str]) -> N
     told = capsys.readouterr()
     assert told.out == "Done.\n"
     assert '"id": "c1", "name": "set_light"' in told.err
+
+
+def called(*names: str) -> bytes:
+    calls = [{"id": f"c-{name}", "name": name, "args": {}} for name in names]
+    return event("session.tool_call", function_calls=calls)
+
+
+def executed(name: str) -> bytes:
+    return event("live.tool_execution", call_id=f"c-{name}", name=name, args={}, result={})
+
+
+GONE = event("live.tool_cancelled", ids=["c-get_time"])
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        # The model waits.
+        [called("get_time"), executed("get_time"), said("Noon."), ended(0)],
+        # It does not: its turn ends first, and the next tells.
+        [called("get_time"), ended(0), executed("get_time"), said("Noon."), ended(1)],
+        [called("in_grace"), ended(0), executed("in_grace"), said("Noon."), ended(1)],
+        [called("get_time"), executed("get_time"), ended(0), said("Noon."), ended(1)],
+        [
+            called("get_time"),
+            ended(0),
+            executed("get_time"),
+            CUT,
+            ended(1),
+            said("Noon."),
+            ended(2),
+        ],
+        [
+            *(called("get_time", "in_grace"), ended(0), executed("get_time"), said("No")),
+            *(ended(1), executed("in_grace"), said("on."), ended(2)),
+        ],
+        [called("get_time"), GONE, said("Noon."), ended(0)],
+        [called("get_time"), executed("set_light"), GONE, said("Noon."), ended(0)],
+    ],
+)
+def test_a_call_that_a_client_carries_out_is_followed_to_what_the_model_says_of_it(
+    events: list[bytes], capsys: pytest.CaptureFixture[str]
+) -> None:
+    followed(*events)
+    told = capsys.readouterr()
+    assert told.out.replace("\n", "").replace(" [interrupted]", "") == "Noon."
+    assert told.err == ""
+
+
+def test_only_the_calls_that_nobody_carries_out_are_told(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    turn = [executed("get_time"), said("Done."), ended(0)]
+    followed(called("set_light", "get_time"), *turn)
+    told = capsys.readouterr()
+    assert told.out == "Done.\n"
+    assert "set_light" in told.err
+    assert "get_time" not in told.err
+    followed(called("set_light"), *turn, in_json=True)
+    assert capsys.readouterr().err == ""
+
+
+def test_a_model_that_says_nothing_of_an_answer_has_said_all(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(follow, "_ANSWER_S", 0.01)
+    turn = [called("get_time"), said("Wait."), ended(0), executed("get_time")]
+    script = {
+        "session": result(IDLE),
+        "tools.list": result({"tools": TOOLS}),
+        "events": result({}, *turn),
+    }
+    with (
+        scripted_daemon(script) as daemon,
+        Connection.open(str(daemon.path), answer_timeout=10) as connection,
+    ):
+        Reply(connection, in_json=False).finish()
+    assert capsys.readouterr().out == "Wait.\n"
 
 
 @pytest.mark.parametrize(

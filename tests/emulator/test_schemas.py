@@ -45,3 +45,26 @@ def test_keywords_that_the_service_does_not_have(schema: object, name: str, at: 
 def test_values_that_are_no_schema(schema: object) -> None:
     with pytest.raises(RefusedError):
         check_parameters(schema, "p")
+
+
+@pytest.mark.parametrize(
+    ("schema", "at", "kind"),
+    [
+        ({"properties": []}, "p.properties", "MESSAGE"),
+        ({"anyOf": {}}, "p.any_of", "MESSAGE"),
+        ({"items": {"items": []}}, "p.items.items", "MESSAGE"),
+        ({"required": "a"}, "p.required", "STRING"),
+        ({"enum": ["a", 2]}, "p.enum[1]", "STRING"),
+        ({"description": 5}, "p.description", "STRING"),
+        ({"minimum": "x"}, "p.minimum", "DOUBLE"),
+        ({"maximum": True}, "p.maximum", "DOUBLE"),
+        ({"minItems": "1.5"}, "p.min_items", "INT64"),
+        ({"maxLength": 1.5}, "p.max_length", "INT64"),
+        ({"nullable": "y"}, "p.nullable", "BOOL"),
+        ({"type": 3}, "p.type", "ENUM"),
+    ],
+)
+def test_values_of_another_kind(schema: object, at: str, kind: str) -> None:
+    with pytest.raises(RefusedError) as caught:
+        check_parameters(schema, "p")
+    assert caught.value.close == (1007, f"Invalid value at '{at}' (TYPE_{kind})")

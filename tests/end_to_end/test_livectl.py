@@ -108,6 +108,17 @@ def test_a_picture_is_sent(daemon: DaemonProcess, tmp_path: Path) -> None:
     assert json.loads(livectl(daemon.path, "telemetry", "--json").out)["video_frames_in"] == 2
 
 
+def test_a_call_that_another_client_carries_out_is_followed_to_its_reply(
+    daemon: DaemonProcess,
+) -> None:
+    with daemon.client() as tool:
+        tool.result("tools.register", declarations=[{"name": "get_time"}])
+        running = Running(daemon.path, "send-text", "call get_time", "--follow")
+        call = tool.event_of("tool.call")
+        tool.result("tools.respond", call_id=call["data"]["call_id"], result="noon")
+        assert running.end() == (0, "get_time answered noon.\n", "")
+
+
 def test_any_method_can_be_called_in_any_form(daemon: DaemonProcess) -> None:
     def call(*words: str, stdin: bytes = b"") -> object:
         done = livectl(daemon.path, "call", *words, stdin=stdin)

@@ -330,22 +330,22 @@ class Peer:
         self, begun: list[Answer | Later], made: dict[int, Subscription], batch: bool
     ) -> None:
         """Answer when all of a line is done, or as far as it is when the daemon stops."""
-        answers = [_interrupted(one) if isinstance(one, Later) else one for one in begun]
-        waits = [place for place, one in enumerate(begun) if isinstance(one, Later)]
+        answers = {place: one for place, one in enumerate(begun) if isinstance(one, Answer)}
+        waits = {place: one for place, one in enumerate(begun) if isinstance(one, Later)}
 
         async def wait(place: int, later: Later) -> None:
             answers[place] = await later.answer()
-            waits.remove(place)
+            del waits[place]
 
         try:
             async with anyio.create_task_group() as tasks:
-                for place, one in enumerate(begun):
-                    if isinstance(one, Later):
-                        tasks.start_soon(wait, place, one)
+                for place, later in waits.items():
+                    tasks.start_soon(wait, place, later)
         finally:
             self._pending -= sum(isinstance(one, Later) for one in begun)
-            if self.stopping or not waits:
-                self._answer(answers, made, batch=batch)
+            if self.stopping or self._inlet.refused or not waits:
+                answers |= {place: self._interrupted(later) for place, later in waits.items()}
+                self._answer([answers[place] for place in range(len(begun))], made, batch=batch)
 
     def _answer(
         self,
@@ -371,7 +371,12 @@ class Peer:
             else:  # the client does not know its name
                 subscription.end()
 
-
-def _interrupted(later: Later) -> Answer:
-    error = LiveHandleError("daemon.stopping", "The daemon stopped before the call was done.")
-    return failed(later.request.id, later.request.method, error)
+    def _interrupted(self, later: Later) -> Answer:
+        """Return the answer of a call that is not done when the connection ends."""
+        if self.stopping:
+            name, why = "daemon.stopping", "The daemon stopped before the call was done."
+        else:
+            name = "wire.too_long"
+            why = "The connection ends for a line that is too long, before the call was done."
+        error = LiveHandleError(name, why)
+        return failed(later.request.id, later.request.method, error)

@@ -53,6 +53,8 @@ class Row(NamedTuple):
     """Path of what `wrong` looks at, if not of the field itself."""
     speaks_only: bool = False
     """For models alone that answer in audio alone."""
+    near: str | None = None
+    """What was probably meant."""
 
 
 def at(value: object, *names: str) -> object:

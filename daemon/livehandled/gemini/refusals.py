@@ -76,8 +76,13 @@ def _of_schemas(setup: Mapping[str, object]) -> Iterator[tuple[Row, str, object]
         path = ["tools[]", "functionDeclarations[]", name]
         for place, schema in _values(setup, path):
             if wrong := misfit(schema, place):
-                row = Row(wrong.at, "wire 2.1.3; G13", wrong.why, advice="Correct {field}")
-                yield row, wrong.at, None
+                advice = "Correct {field}"
+                source = "wire 2.1.3; G13"
+                yield (
+                    Row(wrong.at, source, wrong.why, advice=advice, near=wrong.near),
+                    wrong.at,
+                    None,
+                )
 
 
 def _values(value: object, path: list[str], place: str = "") -> Iterator[tuple[str, object]]:
@@ -111,5 +116,5 @@ def _error(row: Row, field: str, value: object, model: str) -> LiveHandleError:
         model=model,
         why=row.why,
         expected=expected or None,
-        did_you_mean=nearest(value, names) if isinstance(value, str) else None,
+        did_you_mean=row.near or (nearest(value, names) if isinstance(value, str) else None),
     )

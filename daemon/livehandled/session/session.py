@@ -80,6 +80,10 @@ class Session:
         """What `update_instruction` said last, None before: every setup carries it."""
         self.functions: Sequence[Function] = ()
         """What clients carry out, beside the functions of the configuration."""
+        self._asked_functions: Sequence[Function] = ()
+        """Those of the newest setup."""
+        self._taken_functions: Sequence[Function] = ()
+        """Those of the newest setup that the service has taken."""
         self.told: Sequence[Mapping[str, object]] = self.tools
         """The tool list that the connection's model has."""
         self.generation = 0
@@ -346,6 +350,24 @@ class Session:
             )
         return bool(rejected)
 
+    def undeclare(self) -> bool:
+        """Go back to the functions that the service took before; return whether there were others.
+
+        So what one client declares ends the conversation for no other.
+        """
+        if self._asked_functions == self._taken_functions:
+            return False
+        names = [str(one["name"])[:80] for one in self._asked_functions]
+        self.functions = self._taken_functions
+        self.tell(
+            LiveHandleError(
+                "upstream.rejected",
+                "Correct the functions that were registered last: the service refused a setup with "
+                f"{', '.join(names)[:400]}, and goes on without what it did not know.",
+            )
+        )
+        return True
+
     def connecting(self) -> None:
         """Note that a connection is being opened."""
         if self._retry is not None:
@@ -356,6 +378,7 @@ class Session:
     def handshaking(self) -> None:
         """Note that the connection is open and its setup is being sent, the instruction in it."""
         self.state = "handshaking"
+        self._asked_functions = self.functions
         self.outbox.purge("instruction")
         self._router.route(self.conversation.move("setup_sent"))
 
@@ -389,6 +412,7 @@ class Session:
         """Note the connection that carries the session from here on, and what its setup said."""
         self._link = link
         self.told = tools
+        self._taken_functions = self._asked_functions
         reconnect, self._reconnects = self._reconnects, False
         self._tell_tools(link, reconnect=reconnect)  # they may have changed meanwhile
         if instruction != self.instruction and self.plan.traits.instruction == "reconnect":

@@ -69,7 +69,8 @@ class Supervisor:
             if lost is not None and session.first and not session.patient:
                 return lost
             action: Loss = "rotate" if lost is None else action_of(lost)
-            if self._relieved:
+            unheard = self._asked and not self._set_up
+            if self._relieved or (action == "stop" and unheard and session.undeclare()):
                 action = "retry"  # it goes on without what was to blame
             if action == "fresh" or self._refused_often(lost, way):
                 session.resumption.handles.failed()

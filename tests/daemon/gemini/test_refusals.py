@@ -327,6 +327,16 @@ def test_what_the_service_takes_is_not_refused(
     assert refusal(Case("", free, model, backend, version=version)) is None
 
 
+def test_a_misspelt_type_is_told_with_the_nearest() -> None:
+    error = refusal(Case("", function(parameters={"type": "strng"})))
+    assert error is not None
+    assert error.data["did_you_mean"] == "string"
+    assert error.message == (
+        f"Correct {F}.parameters.type: it must be string, number, integer, boolean, array, "
+        "object or null; did you mean string (gemini-3.8-live)."
+    )
+
+
 def test_a_misspelt_name_is_told_with_the_nearest() -> None:
     error = refusal(Case("", realtime(activityHandling="NO_INTERRUPTIONS")))
     assert error is not None

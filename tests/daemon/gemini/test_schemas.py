@@ -88,10 +88,80 @@ def test_what_the_service_would_not_read_is_named_with_its_place(schema: object,
         check_parameters(schema, "p")
 
 
+STRING, STRINGS = "it must be a string", "it must be a list of strings"
+WHOLE, NUMBER = "it must be a whole number", "it must be a number"
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "why"),
+    [
+        ("properties", [[], "x", 5], "it must be an object of schemas by name"),
+        ("defs", [[]], "it must be an object of schemas by name"),
+        ("anyOf", [{}, "x"], "it must be a list of schemas"),
+        ("any_of", [{}], "it must be a list of schemas"),
+        ("items", [[], "x", 5], "a schema is an object"),
+        ("required", ["a", {}, [1], [None]], STRINGS),
+        ("enum", ["x", [1, 2], ["a", True]], STRINGS),
+        ("propertyOrdering", ["a", [{}]], STRINGS),
+        ("property_ordering", ["a"], STRINGS),
+        ("description", [5, ["x"], {}, False], STRING),
+        ("title", [5], STRING),
+        ("format", [5], STRING),
+        ("pattern", [5], STRING),
+        ("ref", [5], STRING),
+        ("minimum", ["x", "", "5x", [], True], NUMBER),
+        ("maximum", ["x", {}], NUMBER),
+        ("minItems", ["x", 1.5, "1.5", True, []], WHOLE),
+        ("maxItems", ["x"], WHOLE),
+        ("minLength", [1.5], WHOLE),
+        ("max_length", [1.5], WHOLE),
+        ("minProperties", ["٣"], WHOLE),
+        ("maxProperties", [float("inf")], WHOLE),
+        ("nullable", ["y", 1, "true"], "it must be true or false"),
+    ],
+)
+def test_a_value_of_another_kind_is_said_in_words(
+    name: str, values: list[object], why: str
+) -> None:
+    for value in values:
+        schema = {"properties": {"a": {name: value}}}
+        assert misfit(schema, "p") == (f"p.properties.a.{name}", why, None)
+        with pytest.raises(RefusedError):
+            check_parameters(schema, "p")
+
+
+TYPES = "it must be string, number, integer, boolean, array, object or null"
+
+
+@pytest.mark.parametrize(
+    ("schema", "found"),
+    [
+        ({"type": "strng"}, ("p.type", f"{TYPES}; did you mean string", "string")),
+        ({"type": "INTEGR"}, ("p.type", f"{TYPES}; did you mean integer", "integer")),
+        ({"type": "text"}, ("p.type", TYPES, None)),
+        (
+            {"desription": "x"},
+            ("p.desription", "a schema has no such name; did you mean description", "description"),
+        ),
+        ({"$ref": "x"}, ("p.$ref", "a schema has no such name; did you mean ref", "ref")),
+        ({"oneOf": []}, ("p.oneOf", "a schema has no such name", None)),
+    ],
+)
+def test_what_was_probably_meant_is_named(
+    schema: object, found: tuple[str, str, str | None]
+) -> None:
+    assert misfit(schema, "p") == found
+
+
 @pytest.mark.parametrize(
     "schema",
     [
         {},
+        {"minLength": "3", "maxItems": 4.0, "minimum": -1.5, "maximum": "1e3"},
+        {"description": None, "properties": None, "required": None, "nullable": None},
+        {"required": [], "enum": [], "anyOf": [], "properties": {}, "items": {}},
+        {"additionalProperties": {"a": 1}, "default": [1], "example": 5},
+        {"required": ["a"], "type": "array"},
         {"type": "STRING", "nullable": True, "max_length": 5, "minLength": 1},
         {"properties": {"$ref": {"type": "string"}, "oneOf": {}}, "required": ["$ref"]},
         {"anyOf": [{"type": "null"}, {"type": "array", "items": {"type": "number"}}]},
@@ -104,9 +174,9 @@ def test_what_the_service_reads_is_taken(schema: object) -> None:
     check_parameters(schema, "p")
 
 
-NAME = st.sampled_from(["type", "items", "properties", "anyOf", "$ref", "title", "x", "any_of"])
+NAME = st.sampled_from([*sorted(NAMES), "$ref", "any_of", "max_items", "x"])
 SCHEMA: st.SearchStrategy[Any] = st.recursive(
-    st.sampled_from(["string", "null", "object", 5, None, True, ["string", "null"]]),
+    st.sampled_from(["string", "null", "5", "-1.5", 5, 2.0, 1e400, None, True, ["string", "null"]]),
     lambda inner: st.lists(inner, max_size=2) | st.dictionaries(NAME, inner, max_size=3),
     max_leaves=10,
 )

@@ -1068,6 +1068,28 @@ async def test_tools_that_were_not_written_yet_are_not_said_behind_the_next_setu
         assert "contextUpdate" not in str(call.heard)
 
 
+async def test_functions_that_the_service_refuses_end_no_conversation() -> None:
+    async def picky(call: Call) -> None:
+        setup = await call.hear()
+        if "bad" in str(setup):
+            await call.websocket.close(1007, "Invalid function.")
+            return
+        await call.say(SETUP_COMPLETE)
+        await call.hear_all()
+
+    async with session(picky, model=LEGACY) as (service, rig):
+        await rig.session.settled()
+        for number, names in enumerate((["good"], ["good", "bad"])):
+            rig.session.declare([{"name": name} for name in names], reconnect=False)
+            (await service.call(number)).websocket.transport.abort()
+            await rig.told.until("session.resumed", number + 1)
+        declared = [told(call, 0) for call in service.calls]
+        assert declared == [[], ["good"], ["good", "bad"], ["good"]]
+        assert rig.session.ended is None
+        [error] = rig.told.data("session.error")
+        assert "good, bad" in str(error["message"])
+
+
 async def test_a_call_of_a_client_s_function_holds_audio_back_as_it_was_declared() -> None:
     function = {"name": "f", "behavior": "NON_BLOCKING"}
     model = "gemini-2.5-flash-native-audio-latest"
