@@ -77,6 +77,7 @@ ERRORS: Mapping[str, ErrorKind] = {
     "wire.too_many_pending": ErrorKind(1912, True, "Too many calls of one connection wait."),
     "roles.claimed": ErrorKind(1905, True, "Another connection holds the role."),
     "roles.not_held": ErrorKind(1906, False, "This connection does not hold the role."),
+    "wire.closed": ErrorKind(1913, True, "The connection ended before the call was done."),
     "daemon.snapshot": ErrorKind(1907, False, "What is kept for a restart cannot be used."),
     "config.invalid": ErrorKind(1920, False, "A configuration value cannot be used."),
     "client.usage": ErrorKind(1930, False, "The command line cannot be carried out."),

@@ -248,7 +248,7 @@ def test_the_model_knows_at_once_what_is_registered_and_unregistered(
         call_id = worker.event_of("tool.call")["data"]["call_id"]
         assert worker.result("tools.unregister") == {"declared": "now"}
         assert worker.event_of("tool.cancel")["data"]["call_id"] == call_id
-        said(client, "now failed: The client that carried now out is gone.")
+        said(client, "now failed: There is no function now any more.")
         client.result("send_text", text="call now")
         said(client, "There is no function now.")
         assert client.result("session")["reconnects"] == 0

@@ -376,7 +376,7 @@ class Peer:
         if self.stopping:
             name, why = "daemon.stopping", "The daemon stopped before the call was done."
         else:
-            name = "wire.too_long"
-            why = "The connection ends for a line that is too long, before the call was done."
+            name = "wire.closed"
+            why = "The connection ends for a line that is too long: call again by another."
         error = LiveHandleError(name, why)
         return failed(later.request.id, later.request.method, error)

@@ -53,7 +53,7 @@ def _function(given: object, place: str) -> Function:
     for name in {"parameters", "response"} & made.keys():
         made[name] = normalised(made[name])
         if found := misfit(made[name], f"{place}.{name}"):
-            raise bad_declaration(found.at, found.why)
+            raise bad_declaration(found.at, found.why, found.near)
     return made
 
 

@@ -105,8 +105,10 @@ def test_null_is_as_good_as_nothing() -> None:
         (
             [{"name": "f", "parameters": {"type": "objekt"}}],
             "declarations[0].parameters.type",
-            "it must be string, number, integer, boolean, array, object or null; "
-            "did you mean object",
+            (
+                "it must be string, number, integer, boolean, array, object or null; "
+                "did you mean object"
+            ),
         ),
         (
             [{"name": "f", "response": {"properties": {"a": 3}}}],
