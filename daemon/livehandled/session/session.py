@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Literal
 from uuid import uuid4
 
@@ -19,8 +19,9 @@ from livehandled.gemini import frames
 from livehandled.gemini.auth import mask
 from livehandled.gemini.codec import Decoded
 from livehandled.gemini.endpoints import public
-from livehandled.gemini.opening import Function, blocks, tools_with
+from livehandled.gemini.opening import Function
 from livehandled.session.conversation import Conversation, time_left_ms
+from livehandled.session.declarations import Declarations, Tools
 from livehandled.session.ledger import Again
 from livehandled.session.outbox import Message, Outbox
 from livehandled.session.plan import Plan, refusal
@@ -78,14 +79,7 @@ class Session:
         )
         self.instruction = before.instruction
         """What `update_instruction` said last, None before: every setup carries it."""
-        self.functions: Sequence[Function] = ()
-        """What clients carry out, beside the functions of the configuration."""
-        self._asked_functions: Sequence[Function] = ()
-        """Those of the newest setup."""
-        self._taken_functions: Sequence[Function] = ()
-        """Those of the newest setup that the service has taken."""
-        self.told: Sequence[Mapping[str, object]] = self.tools
-        """The tool list that the connection's model has."""
+        self.declarations = Declarations(plan)
         self.generation = 0
         self.reconnects = before.reconnects
         self.state: v.ConnectionState | None = None
@@ -178,32 +172,27 @@ class Session:
         self.instruction = instruction
         self._on_send()
 
-    @property
-    def tools(self) -> list[dict[str, object]]:
-        """The tool list that the next setup has."""
-        return tools_with(self.plan.setup, self.functions, self.plan.traits)
-
     def declare(self, functions: Sequence[Function], *, reconnect: bool) -> Declared:
         """Have the model know of these functions beside those of the configuration; return when.
 
         Where it takes no other tools while it runs that is with the next connection; `reconnect`
         asks for one at the next boundary.
         """
-        self.functions = functions
+        self.declarations.functions = functions
         if self._link is None:
             self._reconnects |= reconnect
             return "connect"
         return self._tell_tools(self._link, reconnect=reconnect)
 
     def _tell_tools(self, link: "Link", *, reconnect: bool) -> Declared:
-        tools = self.tools
-        if tools == self.told:
+        declared, tools = self.declarations, self.declarations.tools
+        if tools == declared.told:
             return "now"
         if self.plan.traits.updates_tools:
             # One list waits at most, so it needs no room of its own.
             self.outbox.purge("tools")
             self.put_before_media(Message(frames.tools(tools), "tools"))
-            self.told = tools
+            declared.told = tools
             return "now"
         if not reconnect:
             return "rotation"
@@ -355,10 +344,9 @@ class Session:
 
         So what one client declares ends the conversation for no other.
         """
-        if self._asked_functions == self._taken_functions:
+        names = [name[:80] for name in self.declarations.go_back()]
+        if not names:
             return False
-        names = [str(one["name"])[:80] for one in self._asked_functions]
-        self.functions = self._taken_functions
         self.tell(
             LiveHandleError(
                 "upstream.rejected",
@@ -378,7 +366,6 @@ class Session:
     def handshaking(self) -> None:
         """Note that the connection is open and its setup is being sent, the instruction in it."""
         self.state = "handshaking"
-        self._asked_functions = self.functions
         self.outbox.purge("instruction")
         self._router.route(self.conversation.move("setup_sent"))
 
@@ -406,13 +393,10 @@ class Session:
             "new" if first else way.restored,
         )
 
-    def conversing(
-        self, link: "Link", instruction: str | None, tools: Sequence[Mapping[str, object]]
-    ) -> None:
+    def conversing(self, link: "Link", instruction: str | None, tools: Tools) -> None:
         """Note the connection that carries the session from here on, and what its setup said."""
         self._link = link
-        self.told = tools
-        self._taken_functions = self._asked_functions
+        self.declarations.taken(tools)
         reconnect, self._reconnects = self._reconnects, False
         self._tell_tools(link, reconnect=reconnect)  # they may have changed meanwhile
         if instruction != self.instruction and self.plan.traits.instruction == "reconnect":
@@ -556,9 +540,7 @@ class Session:
         plan = self.plan
         policy = plan.traits.audio_during_call
         calls = self.conversation.open_calls.values()
-        holds = policy != "pass" and any(
-            blocks({"tools": self.told}, call.name, plan.traits) for call in calls
-        )
+        holds = policy != "pass" and any(self.declarations.block(call.name) for call in calls)
         if holds != self._holds:
             self._holds = holds
             frames_held = self.outbox.hold(policy if holds else "pass", self._clock())

@@ -129,7 +129,7 @@ class Sessions:
             patient=patient or taken_up is not None,
             taken_up=taken_up,
         )
-        session.functions = self.functions
+        session.declarations.functions = self.functions
         voice = Voice(
             session,
             context=self._context,
@@ -177,7 +177,7 @@ class Sessions:
         session = self.current
         if session is None or session.state != "ready":
             return []
-        return list(declarations({"tools": session.told}))
+        return list(declarations({"tools": session.declarations.told}))
 
     def end(self) -> Awaitable[None]:
         """End the session, and return what can be awaited for that. No send opens another."""

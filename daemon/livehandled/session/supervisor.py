@@ -112,7 +112,7 @@ class Supervisor:
             async with open_connection(plan) as socket:
                 await checkpoint_if_cancelled()  # `stop` may have come first by a hair
                 session.handshaking()
-                instruction, tools = session.instruction, session.tools
+                instruction, tools = session.instruction, session.declarations.asked()
                 self._asked = True
                 setup = plan.setup_for(
                     handle=way.handle,
