@@ -7,6 +7,7 @@ what is sent goes to a service, and what it says comes between.
 
 import asyncio
 import gc
+import json
 import logging
 import os
 import random
@@ -42,6 +43,8 @@ _WARM_INPUTS = 50_000
 _MOST_GROWTH_MIB = 2.0
 _EVERY_BYTE = 16
 """One connection in so many writes byte at a time."""
+_TIDY = 100
+"""Connections between two times that the shared states are emptied."""
 _LIMITS = {
     "limits.max_line_bytes": str(LINE_BYTES),
     "limits.ring_events": "64",
@@ -135,7 +138,7 @@ class _Fuzz:
                 await stack.enter_async_context(daemon(directory / name, values))
                 for name in ("whole", "split", "whole too", "bytes", "gone")
             ]
-            return await self._each(connections, tell, lambda n: self._twice(n, daemons))
+            return await self._each(connections, tell, daemons, lambda n: self._twice(n, daemons))
 
     async def live(self, connections: int, tell: Callable[[str], None]) -> tuple[float, float]:
         """Write to a daemon whose session is alive as often as not."""
@@ -156,13 +159,19 @@ class _Fuzz:
                 received = await self._converse(number, given, one, how)
                 self._judge(number, given, received)
 
-            return await self._each(connections, tell, once)
+            return await self._each(connections, tell, [one], once)
 
     async def _each(
-        self, connections: int, tell: Callable[[str], None], once: Callable[[int], Awaitable[None]]
+        self,
+        connections: int,
+        tell: Callable[[str], None],
+        daemons: Sequence[Inside],
+        once: Callable[[int], Awaitable[None]],
     ) -> tuple[float, float]:
         warm = 0.0
         for number in range(connections):
+            if number % _TIDY == 0:
+                await _tidy(daemons)
             if number == int(connections * _WARM):
                 warm = _resident()
             await once(number)
@@ -237,6 +246,17 @@ class _Fuzz:
 
     def _wrong(self, number: int, what: str) -> None:
         self.problems.append(f"connection {number} of seed {self._seed!r}: {what}")
+
+
+async def _tidy(daemons: Sequence[Inside]) -> None:
+    """Empty the shared states: each may come to 4 MiB, which would hide what does not end."""
+    for one in daemons:
+        async with await anyio.connect_unix(one.path) as stream:
+            for prefix in ("", "app:", "user:"):
+                params = {"prefix": prefix}
+                request = {"jsonrpc": "2.0", "method": "state.clear_prefix", "params": params}
+                await stream.send(json.dumps({**request, "id": 1}).encode() + b"\n")
+                await stream.receive()
 
 
 def run(seed: int, count: int, mode: str, tell: Callable[[str], None] = lambda _: None) -> Result:
