@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from unittest.mock import patch
 
 PYTHON = (sys.executable, "-W", "ignore")
 
@@ -60,8 +61,9 @@ def emulator(scenario: str) -> Iterator[str]:
         with running([*command, "--scenario", str(file)]) as process:
             assert process.stdout is not None
             url = process.stdout.readline().strip()
-            os.environ["SSL_CERT_FILE"] = process.stdout.readline().strip().partition("=")[2]
-            yield url.replace("wss://", "https://")
+            trusted = process.stdout.readline().strip().partition("=")[2]
+            with patch.dict(os.environ, SSL_CERT_FILE=trusted):
+                yield url.replace("wss://", "https://")
 
 
 def connected(path: Path) -> socket.socket:
