@@ -363,7 +363,7 @@ class Limits(Section, frozen=True, kw_only=True):
     turn_ms: Annotated[
         float,
         Meta(ge=0.1, le=1000, description="Longest that they are begun for, ms."),
-    ] = 0.5
+    ] = 0.25
     client_buffer_bytes: Annotated[
         int,
         Meta(ge=65_536, le=2**30, description="Most that may wait for one slow client, bytes."),

@@ -58,7 +58,7 @@ DEFAULTS = {
     "limits.pending_calls": 256,
     "limits.subscriptions": 64,
     "limits.turn_requests": 16,
-    "limits.turn_ms": 0.5,
+    "limits.turn_ms": 0.25,
     "limits.client_buffer_bytes": 1024 * 1024,
     "limits.outbox_frames": 256,
     "limits.outbox_media_ms": 1000,
