@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec import UNSET, Meta, Struct
 
 from livehandle_proto.values import Params, Value
 
@@ -142,8 +142,3 @@ class ToolCancel(Value, frozen=True, kw_only=True):
 
     call_id: str
     reason: CancelReason
-
-
-def given(answer: ToolsRespond) -> bool:
-    """Return whether an answer is either a result or an error, and not both."""
-    return isinstance(answer.result, UnsetType) != (answer.error is None)

@@ -11,15 +11,14 @@ from typing import Literal, NamedTuple, get_args, get_type_hints
 
 import msgspec
 
+from livehandle_proto.tools import Behaviour
+
 InPlace = Literal["context_update", "system_turn", "note"]
 """How a running connection is given another instruction (wire 4.6): by `contextUpdate`, by a turn
 of the role `system`, or by a note in the user's name."""
 
 Instruction = Literal[InPlace, "reconnect"]
 """The same, or by a new connection whose setup has it: any of those would close this one."""
-
-Behaviour = Literal["BLOCKING", "NON_BLOCKING"]
-"""Whether the model waits for a function's result (wire 2.1.3)."""
 
 # The third generation speaks, but for the models that transcribe.
 _SPEAKS_ONLY = re.compile(r"gemini-3\.(?!.*transcribe).*live")

@@ -9,12 +9,12 @@ import re
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
+from livehandle_proto.tools import MAX_FUNCTIONS
 from livehandled.gemini.opening import declarations
 
 _LEAVE = "Leave {field} out of session.setup"
 _CHOOSE = "Set {field} to {expected}"
 
-_MAX_FUNCTIONS = 512
 _ALL_VIDEO = "TURN_INCLUDES_AUDIO_ACTIVITY_AND_ALL_VIDEO"
 _DEEP_LEVELS = ("LOW", "MEDIUM", "HIGH")
 
@@ -127,7 +127,7 @@ def _hears_nothing(realtime: object) -> bool:
 
 
 def _too_many(setup: object) -> bool:
-    return isinstance(setup, Mapping) and len(list(declarations(setup))) > _MAX_FUNCTIONS
+    return isinstance(setup, Mapping) and len(list(declarations(setup))) > MAX_FUNCTIONS
 
 
 def _smart_with_times(transcription: object) -> bool:
@@ -326,7 +326,7 @@ ROWS: tuple[Row, ...] = (
     Row(
         "tools",
         "wire 2.1",
-        f"{_MAX_FUNCTIONS} functions are the most a session takes",
+        f"{MAX_FUNCTIONS} functions are the most a session takes",
         _too_many,
         advice="Declare fewer functions in {field}",
         holder="",

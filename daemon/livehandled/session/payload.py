@@ -37,6 +37,15 @@ def words(text: str, param: str) -> None:
         raise _wrong(param, "text of whole Unicode characters") from error
 
 
+def shallow(value: object, param: str) -> None:
+    """Refuse a value with more levels than the service takes: it would close the session.
+
+    Raises `wire.invalid_params`.
+    """
+    if is_deep(value):
+        raise _wrong(param, f"a value of at most {MOST_LEVELS} levels")
+
+
 def pcm(data: bytes | str) -> tuple[bytes, str]:
     """Return 16-bit PCM and its base64, given either.
 
@@ -77,8 +86,7 @@ def contents(turns: Sequence[Content | Mapping[str, object]]) -> list[Content]:
 
 
 def _content(turn: Content | Mapping[str, object], at: str) -> Content:
-    if is_deep(turn):
-        raise _wrong(at, f"of at most {MOST_LEVELS} levels")
+    shallow(turn, at)
     content = turn if isinstance(turn, Content) else _converted(turn, at)
     if content.role not in {"user", "model"}:
         raise _wrong(f"{at}.role", '"user" or "model"')

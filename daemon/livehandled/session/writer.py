@@ -14,14 +14,7 @@ from livehandle_proto.values import FunctionCall
 from livehandled.config.loader import Loaded
 from livehandled.context import PendingContext
 from livehandled.gemini import frames
-from livehandled.gemini.content import (
-    MOST_LEVELS,
-    OWN_ID,
-    Content,
-    is_deep,
-    text_content,
-    text_of,
-)
+from livehandled.gemini.content import OWN_ID, Content, text_content, text_of
 from livehandled.session import payload
 from livehandled.session.conversation import Conversation
 from livehandled.session.outbox import Kind, Message
@@ -181,8 +174,7 @@ class Writer:
         finished: set[str] = set()
         answers: list[tuple[FunctionCall, ToolAnswer]] = []
         for i, response in enumerate(responses):
-            if is_deep(response.response):
-                raise too_deep(f"responses[{i}].response")
+            payload.shallow(response.response, f"responses[{i}].response")
             key = response.id or _of_the_name(response.name, talk, finished)
             if key in finished or key not in calls:
                 raise _unknown_call(
@@ -240,17 +232,6 @@ class Writer:
         if self._context is not None:
             self._context.flush(session.put)
         return session
-
-
-def too_deep(param: str) -> LiveHandleError:
-    """Return the error of a value that the service would close the session over."""
-    expected = f"a value of at most {MOST_LEVELS} levels"
-    return LiveHandleError(
-        "wire.invalid_params",
-        f"`{param}` is nested too deep for the model: give {expected}.",
-        param=param,
-        expected=expected,
-    )
 
 
 def _of_the_name(name: str, talk: Conversation, but: Collection[str]) -> str:

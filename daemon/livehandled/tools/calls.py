@@ -8,12 +8,14 @@ import logging
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Sequence
 
+from msgspec import UNSET
+
 from livehandle_proto.errors import LiveHandleError
 from livehandle_proto.methods import ToolAnswer
-from livehandle_proto.tools import CancelReason, ToolCall, ToolCancel, ToolsRespond, given
+from livehandle_proto.tools import CancelReason, ToolCall, ToolCancel, ToolsRespond
 from livehandle_proto.values import FunctionCall
 from livehandled.gemini.content import is_deep
-from livehandled.session.writer import too_deep
+from livehandled.session import payload
 from livehandled.tools.pending import Batch, Pending, PendingCalls
 from livehandled.tools.registry import Client, Table
 from livehandled.tools.repetition import Repetition
@@ -79,14 +81,13 @@ class Calls:
         Raises `tools.unknown_call` for what was never asked of this client, and
         `tools.call_expired` for a call that is over.
         """
-        if not given(params):
+        if (params.result is UNSET) == (params.error is None):
             raise LiveHandleError(
                 "wire.invalid_params",
                 "Give tools.respond either `result` or `error`.",
                 param="result",
             )
-        if is_deep(params.result):
-            raise too_deep("result")
+        payload.shallow(params.result, "result")
         pending = self._pending.get(params.call_id)
         if pending is None or pending.registration.client is not client:
             raise self._not_waiting(params.call_id, pending, client)

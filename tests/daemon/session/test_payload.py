@@ -156,7 +156,7 @@ def test_no_turns_are_none() -> None:
         ),
         (part(function_call={"args": {1: 2}}), "turns[1].parts[0].function_call.args", "str"),
         (part(function_call={"args": {"a": object()}}), "turns[1]", "what JSON can hold"),
-        (part(function_call={"args": deep(20_000)}), "turns[1]", "of at most 64 levels"),
+        (part(function_call={"args": deep(20_000)}), "turns[1]", "a value of at most 64 levels"),
         (part(text="\ud800"), "turns[1]", "what JSON can hold"),
         (Content(parts=[Part(text="hi")]), "turns[1].role", '"user" or "model"'),
         (Content(role="user"), "turns[1].parts", "at least one part"),
