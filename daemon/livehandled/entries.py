@@ -227,8 +227,11 @@ def encoded(key: str, value: object) -> bytes:
             f"The value at {key!r} has {len(text)} bytes of JSON: keep it to {MAX_VALUE_BYTES}.",
             param="value",
         )
-    # Only text with as many brackets can be too deep, and only with a null hide a NaN.
-    if text.count(b"[") + text.count(b"{") > MAX_DEPTH or b"null" in text:
+    # A string is neither. Else only text with as many brackets can be too deep, and only with a
+    # null hide a NaN.
+    if not text.startswith(b'"') and (
+        text.count(b"[") + text.count(b"{") > MAX_DEPTH or b"null" in text
+    ):
         _check_shape(key, value)
     return text
 

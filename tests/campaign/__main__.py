@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from campaign import flood, fuzz, kills, matrix, races, rotations, schedules, soak, stuck
+from campaign import flood, fuzz, growth, kills, matrix, races, rotations, schedules, soak, stuck
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -35,6 +35,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     one.add_argument("--seed", type=int, default=1, help="of the inputs (1)")
     one.add_argument("--count", type=int, default=700_000, help="inputs without a session (700000)")
     one.add_argument("--live", type=int, default=300_000, help="and with one (300000)")
+    one.add_argument(
+        "--apart",
+        type=int,
+        default=500_000,
+        help="and to each of two daemons whose memory is watched (500000)",
+    )
     one.set_defaults(run=_fuzz)
     one = campaigns.add_parser("races", help="subscribe, unsubscribe, publish, vanish, resume")
     one.add_argument("--seed", type=int, default=1, help="of the dice (1)")
@@ -95,6 +101,9 @@ def _fuzz(flags: argparse.Namespace) -> bool:
         result = fuzz.run(flags.seed, count, mode, lambda text: print(text, flush=True))
         print(f"{mode}: {fuzz.summary(result)}", flush=True)
         wrong |= bool(result.problems)
+    for grown in growth.run(flags.seed, flags.apart, lambda text: print(text, flush=True)):
+        print(growth.summary(grown), flush=True)
+        wrong |= bool(grown.problems)
     return wrong
 
 

@@ -6,10 +6,8 @@ what is sent goes to a service, and what it says comes between.
 """
 
 import asyncio
-import gc
 import json
 import logging
-import os
 import random
 import re
 import time
@@ -22,7 +20,6 @@ from unittest.mock import patch
 import anyio
 from websockets.exceptions import ConnectionClosed
 
-from bench.figures import resident_mib
 from campaign.inputs import LINE_BYTES, Input, Maker
 from campaign.inside import Inside, daemon
 from campaign.judge import ENDLESS, Verdict, wants
@@ -36,16 +33,11 @@ LINES = 25
 """Lines of one connection."""
 
 _DEADLINE_S = 20.0
-_WARM = 0.25
-"""Share of the inputs after which the daemons hold as much as they ever will."""
-_WARM_INPUTS = 50_000
-"""Fewer do not show whether memory grows: what is imported late is more than that."""
-_MOST_GROWTH_MIB = 2.0
 _EVERY_BYTE = 16
 """One connection in so many writes byte at a time."""
 _TIDY = 100
 """Connections between two times that the shared states are emptied."""
-_LIMITS = {
+LIMITS = {
     "limits.max_line_bytes": str(LINE_BYTES),
     "limits.ring_events": "64",
     "limits.client_buffer_bytes": "65536",
@@ -82,9 +74,6 @@ class Result(NamedTuple):
 
     inputs: int
     seconds: float
-    warm_mib: float
-    """Resident memory of this process, once it was warm."""
-    end_mib: float
     answered: Counter[str]
     """By method, the requests beyond doubt that were answered."""
     problems: Sequence[str]
@@ -129,24 +118,24 @@ class _Fuzz:
         self._seed = seed
         self._live = False
 
-    async def idle(self, connections: int, tell: Callable[[str], None]) -> tuple[float, float]:
+    async def idle(self, connections: int, tell: Callable[[str], None]) -> None:
         """Write to daemons without a session, two by two."""
         async with AsyncExitStack() as stack:
             directory = stack.enter_context(private_directory())
-            values = {**_LIMITS, "session.connect": "manual"}
+            values = {**LIMITS, "session.connect": "manual"}
             daemons = [
                 await stack.enter_async_context(daemon(directory / name, values))
                 for name in ("whole", "split", "whole too", "bytes", "gone")
             ]
-            return await self._each(connections, tell, daemons, lambda n: self._twice(n, daemons))
+            await self._each(connections, tell, daemons, lambda n: self._twice(n, daemons))
 
-    async def live(self, connections: int, tell: Callable[[str], None]) -> tuple[float, float]:
+    async def live(self, connections: int, tell: Callable[[str], None]) -> None:
         """Write to a daemon whose session is alive as often as not."""
         self._live = True
         async with AsyncExitStack() as stack:
             directory = stack.enter_context(private_directory())
-            service = await stack.enter_async_context(running(_talk))
-            values = {**_LIMITS, "session.base_url": service.url, "voice.vad": "energy"}
+            service = await stack.enter_async_context(running(converse))
+            values = {**LIMITS, "session.base_url": service.url, "voice.vad": "energy"}
             environ = {"GEMINI_API_KEY": "x" * 30}
             one = await stack.enter_async_context(daemon(directory / "s", values, environ))
 
@@ -159,7 +148,7 @@ class _Fuzz:
                 received = await self._converse(number, given, one, how)
                 self._judge(number, given, received)
 
-            return await self._each(connections, tell, [one], once)
+            await self._each(connections, tell, [one], once)
 
     async def _each(
         self,
@@ -167,17 +156,13 @@ class _Fuzz:
         tell: Callable[[str], None],
         daemons: Sequence[Inside],
         once: Callable[[int], Awaitable[None]],
-    ) -> tuple[float, float]:
-        warm = 0.0
+    ) -> None:
         for number in range(connections):
             if number % _TIDY == 0:
                 await _tidy(daemons)
-            if number == int(connections * _WARM):
-                warm = _resident()
             await once(number)
             if number % 1000 == 999:
-                tell(f"{(number + 1) * LINES} inputs, {_resident():.1f} MiB")
-        return warm, _resident()
+                tell(f"{(number + 1) * LINES} inputs")
 
     async def _twice(self, number: int, daemons: Sequence[Inside]) -> None:
         given = self._input(number)
@@ -272,14 +257,10 @@ def run(seed: int, count: int, mode: str, tell: Callable[[str], None] = lambda _
         patch.object(journal, "RING_ENTRIES", 64),
     ):
         run_mode = fuzz.live if mode == "live" else fuzz.idle
-        warm, end = anyio.run(run_mode, connections, tell)
-    if count * _WARM > _WARM_INPUTS and end > warm + _MOST_GROWTH_MIB:
-        fuzz.problems.append(f"memory grew from {warm:.1f} to {end:.1f} MiB")
+        anyio.run(run_mode, connections, tell)
     return Result(
         inputs=connections * LINES,
         seconds=time.monotonic() - begun,
-        warm_mib=warm,
-        end_mib=end,
         answered=fuzz.answered,
         problems=fuzz.problems,
     )
@@ -290,13 +271,13 @@ def summary(result: Result) -> str:
     pace = result.inputs / result.seconds
     told = (
         f"{result.inputs} inputs in {result.seconds:.0f} s ({pace:.0f} a second), "
-        f"{sum(result.answered.values())} requests answered, memory {result.warm_mib:.1f} MiB when "
-        f"warm, {result.end_mib:.1f} MiB at the end, {len(result.problems)} problems"
+        f"{sum(result.answered.values())} requests answered, "
+        f"{len(result.problems)} problems"
     )
     return "\n".join([told, *(f"PROBLEM {problem}" for problem in result.problems[:50])])
 
 
-async def _talk(call: Call) -> None:
+async def converse(call: Call) -> None:
     """Take the setup and, of what is sent, every fifth message for a question."""
     await call.websocket.recv()
     await call.say({"setupComplete": {"sessionId": "s-1"}})
@@ -332,13 +313,8 @@ def _told(received: bytes) -> Counter[bytes]:
     lines = _OWN.sub(b"", received).split(b"\n")
     # Of a state the latest is told, however many there were. Who else is connected is not the
     # same either: a client that has gone may not have been missed yet.
-    own = (b'"clients":', b'"topic":"state.changed"')
+    own = (b'"clients":', b'"topic":"state.changed"', b'"reason":"left"')
     return Counter(line for line in lines if not any(what in line for what in own))
-
-
-def _resident() -> float:
-    gc.collect()
-    return resident_mib(os.getpid())
 
 
 async def _turns(count: int) -> None:

@@ -11,8 +11,10 @@ import anyio
 from livehandled.config.schema import Limits
 from livehandled.control.lines import LineReader
 from livehandled.control.outlet import Outlet
+from livehandled.control.readers import Readers
 
 _READ_BYTES = 65_536
+_MUCH_BYTES = 16_384
 
 _OVER = object()
 
@@ -22,7 +24,8 @@ class Inlet:
 
     Each line is handed to `take`, unless an answer waits in the outlet: then nothing is read.
     What `take` returns is iterated over, a request at a time. So many requests as `limits` allows
-    are begun in one turn of the loop, that no client may keep another waiting.
+    are begun in one turn of the loop, and none but the first once another of the `readers` has sent
+    something: no client may keep another waiting.
     """
 
     def __init__(
@@ -31,19 +34,26 @@ class Inlet:
         *,
         limits: Limits,
         outlet: Outlet,
+        readers: Readers,
         take: Callable[[bytes], Iterator[None] | None],
     ) -> None:
         self.lines = LineReader(limits.max_line_bytes)
         self.held: deque[bytes] = deque()
         """Lines that came in and have not been taken."""
         self._connection = connection
+        self._descriptor = connection.fileno()
         self._outlet = outlet
+        self._readers = readers
         self._take = take
         self._batch: Iterator[None] | None = None
         """A line that has not been begun wholly."""
         self._turn_requests = limits.turn_requests
         self._turn_s = limits.turn_ms / 1000
         self._pause = anyio.Event()
+        self._stepped_aside = False
+        """Whether the last turn ended because others had sent something."""
+        self._sent_much = False
+        """Whether what was received last takes long by itself, be it one request."""
         self._over = False
         self._fault: Exception | None = None
 
@@ -63,14 +73,18 @@ class Inlet:
             self._pause = anyio.Event()
             loop.add_reader(self._connection, self._on_readable)
             try:
-                # As long as the peer says nothing that ends or holds up its input.
-                await self._pause.wait()
+                with self._readers.reading(self._connection):
+                    # As long as the peer says nothing that ends or holds up its input.
+                    await self._pause.wait()
             finally:
                 loop.remove_reader(self._connection)
             if self._fault is not None:
                 raise self._fault
             while self._more or self._outlet.answers_wait:
                 await self._outlet.answers_taken()
+                if self._stepped_aside:  # the others are read in this turn of the loop
+                    self._stepped_aside = False
+                    await anyio.lowlevel.checkpoint()
                 self._take_held()
                 await anyio.lowlevel.checkpoint()
 
@@ -97,6 +111,10 @@ class Inlet:
             return
 
     def _on_readable(self) -> None:
+        if self._sent_much:
+            self._sent_much = False
+            if self._readers.others_wait(self._descriptor):
+                return  # once: what it sent is read in the next turn of the loop
         try:
             self._over = not self._receive()
             self._take_held()
@@ -114,6 +132,7 @@ class Inlet:
         except OSError:  # the peer is gone
             self._outlet.breaks()
             return False
+        self._sent_much = len(data) > _MUCH_BYTES
         self.held += self.lines.feed(data)
         return bool(data) and not self.refused
 
@@ -138,6 +157,9 @@ class Inlet:
             if self._outlet.answers_wait or not self._more:
                 return
             self._take_next()
+            if self._readers.others_wait(self._descriptor):
+                self._stepped_aside = True
+                return
             if monotonic() >= until:
                 return
 

@@ -25,6 +25,7 @@ from livehandled.control.dispatch import Answer, Dispatcher, Later, failed
 from livehandled.control.inlet import Inlet
 from livehandled.control.lines import HTTP_REFUSAL
 from livehandled.control.outlet import Outlet, Waiting
+from livehandled.control.readers import Readers
 from livehandled.control.subscriptions import Backlog, Subscription
 from livehandled.extraction.client_kind import ClientRuns
 from livehandled.hub import Hub
@@ -53,6 +54,7 @@ class Peer:
         dispatcher: "Dispatcher[Peer]",
         hub: Hub,
         limits: Limits,
+        readers: Readers,
     ) -> None:
         self.id = connection_id
         """Of this connection, and of no other of this daemon."""
@@ -72,7 +74,9 @@ class Peer:
         self._connection = connection
         self._dispatcher = dispatcher
         self._hub = hub
-        self._inlet = Inlet(connection, limits=limits, outlet=self.outlet, take=self._take)
+        self._inlet = Inlet(
+            connection, limits=limits, outlet=self.outlet, readers=readers, take=self._take
+        )
         self._limits = limits
         half = limits.client_buffer_bytes // 2
         self._backlog = Backlog(log_bytes=half, stream_bytes=half)

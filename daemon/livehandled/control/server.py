@@ -14,11 +14,16 @@ from livehandled.config.schema import Control, Limits
 from livehandled.control.credentials import Credentials, admitted, credentials_of, group_id
 from livehandled.control.dispatch import Dispatcher, failed
 from livehandled.control.peer import Peer
+from livehandled.control.readers import Readers
 from livehandled.hub import Hub
 
 _log = logging.getLogger(__name__)
 
 _ACCEPT_PAUSE_S = 0.1
+
+_TURNS_BETWEEN = 4
+"""Turns of the loop from one accept to the next: a client that connects and leaves takes eight, and
+of those who do so without end only a few may be in one turn."""
 
 _MOST_REFUSED = 1024
 """Users whose first refusal is a warning in the log. One who may act as many cannot fill it."""
@@ -53,13 +58,15 @@ class ControlServer:
         self._limits = limits
         self._left = left
         """Told of each peer that has gone."""
+        self._readers = Readers()
         self._accepting = anyio.CancelScope()
 
     async def run(self) -> None:
         """Accept and serve until stopped."""
-        async with anyio.create_task_group() as tasks:
-            with self._accepting:
-                await self._accept(tasks)
+        with self._readers:
+            async with anyio.create_task_group() as tasks:
+                with self._accepting:
+                    await self._accept(tasks)
 
     def refuse_calls(self) -> None:
         """Begin to stop: accept nobody, and answer new calls with `daemon.stopping`."""
@@ -90,6 +97,8 @@ class ControlServer:
                 continue
             connection.setblocking(False)
             self._admit(connection, tasks)
+            for _ in range(_TURNS_BETWEEN):
+                await anyio.lowlevel.checkpoint()
 
     def _admit(self, connection: socket.socket, tasks: TaskGroup) -> None:
         who = credentials_of(connection)
@@ -106,6 +115,7 @@ class ControlServer:
             dispatcher=self._dispatcher,
             hub=self._hub,
             limits=self._limits,
+            readers=self._readers,
         )
         self.peers[peer] = None
         self._of_uid[who.uid] += 1

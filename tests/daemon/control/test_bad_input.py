@@ -21,6 +21,7 @@ from livehandled.control.claims import Claims
 from livehandled.control.credentials import credentials_of
 from livehandled.control.dispatch import Dispatcher
 from livehandled.control.peer import Peer
+from livehandled.control.readers import Readers
 from livehandled.control.surroundings import Surroundings
 from livehandled.extraction.extractor import CONFIGURATION
 from support.bad_input import (
@@ -139,8 +140,8 @@ async def one_call_open(call: Call) -> None:
 async def talk(*, idle: bool) -> AsyncIterator[Talk]:
     """Run a handle with a connection, and unless `idle` with a live session."""
     live = handle(one_call_open, session__connect="manual" if idle else "first_use")
-    async with live as rig, anyio.create_task_group() as tasks:
-        with connected() as (ours, theirs):
+    with connected() as (ours, theirs):
+        async with live as rig, anyio.create_task_group() as tasks:
             claims = Claims(mic_idle_s=5.0, tell=lambda _change: None, look=lambda: None)
             dispatcher = _dispatcher(rig, claims)
             peer, other = (_peer(rig, ours, name, dispatcher) for name in ("c1", "c2"))
@@ -150,6 +151,7 @@ async def talk(*, idle: bool) -> AsyncIterator[Talk]:
                 await it.prepare()
             yield it
             peer.close()
+            theirs.close()
 
 
 def _dispatcher(rig: HandleRig, claims: Claims) -> Dispatcher[Peer]:
@@ -177,6 +179,7 @@ def _peer(
         dispatcher=dispatcher,
         hub=rig.handle._hub,
         limits=Limits(),
+        readers=Readers(),
     )
 
 

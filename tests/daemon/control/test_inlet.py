@@ -1,5 +1,6 @@
 """What is read from a connection, and when it is not read from."""
 
+import itertools
 import socket
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -13,6 +14,7 @@ from livehandled.config.schema import Limits
 from livehandled.control import inlet
 from livehandled.control.inlet import Inlet
 from livehandled.control.outlet import Outlet
+from livehandled.control.readers import Readers
 from support.control import Noting, connected, fill, received, running
 
 pytestmark = pytest.mark.anyio
@@ -23,16 +25,20 @@ LIMIT = 1000
 class Reading:
     """An inlet under test, and what it took: of a line of several requests, each by itself."""
 
-    def __init__(self, ours: Noting, theirs: socket.socket, **limits: Any) -> None:
+    def __init__(
+        self, ours: Noting, theirs: socket.socket, readers: Readers, **limits: Any
+    ) -> None:
         self.sends = ours.sends
         self.theirs = theirs
+        self.readers = readers
         self.outlet = Outlet(ours)
         self.taken: list[bytes] = []
         self.then: Callable[[bytes], None] = lambda _line: None
         self.inlet = Inlet(
             ours,
-            limits=Limits(max_line_bytes=LIMIT, **limits),
+            limits=Limits(**{"max_line_bytes": LIMIT, **limits}),
             outlet=self.outlet,
+            readers=readers,
             take=self._take,
         )
 
@@ -60,8 +66,8 @@ class Reading:
 
 @asynccontextmanager
 async def reading(**limits: Any) -> AsyncIterator[Reading]:
-    with connected() as (plain, theirs), Noting(plain) as ours:
-        yield Reading(ours, theirs, **limits)
+    with connected() as (plain, theirs), Noting(plain) as ours, Readers() as readers:
+        yield Reading(ours, theirs, readers, **limits)
 
 
 async def test_lines_are_taken_as_they_come_until_the_peer_has_no_more() -> None:
@@ -156,6 +162,76 @@ async def test_requests_that_take_long_give_others_their_turn_earlier(
             turns += 1
             await anyio.lowlevel.checkpoint()
         assert max(taken.values()) <= 6  # three of 4 ms are more than 10 ms
+
+
+@asynccontextmanager
+async def two_reading(**limits: Any) -> AsyncIterator[tuple[Reading, Reading]]:
+    """Two connections that are read from, and no turn that ends by its time."""
+    with connected() as (plain, theirs), Noting(plain) as ours:
+        async with reading(turn_ms=1000, **limits) as one, anyio.create_task_group() as tasks:
+            other = Reading(ours, theirs, one.readers, turn_ms=1000, **limits)
+            tasks.start_soon(one.inlet.run)
+            tasks.start_soon(other.inlet.run)
+            await anyio.wait_all_tasks_blocked()
+            yield one, other
+            tasks.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize("data", [b"x\n" * 100, b"x," * 99 + b"x\n"], ids=["lines", "a batch"])
+async def test_who_sends_much_is_held_up_as_soon_as_another_has_sent_something(
+    data: bytes,
+) -> None:
+    async with two_reading(turn_requests=1000) as (flooder, quiet):
+        taken_before: list[int] = []
+
+        def other_sends(_line: bytes) -> None:
+            if len(flooder.taken) == 10:
+                quiet.theirs.send(b"y\n")
+
+        flooder.then = other_sends
+        quiet.then = lambda _line: taken_before.append(len(flooder.taken))
+        flooder.theirs.send(data)
+        await flooder.until(100)
+    assert taken_before == [10]
+
+
+async def test_who_sends_much_goes_on_though_another_always_has_something_to_be_read() -> None:
+    async with two_reading(turn_requests=1000) as (flooder, busy):
+
+        def sends_another(line: bytes) -> None:
+            busy.theirs.send(line + b"\n")
+
+        busy.then = sends_another
+        busy.theirs.send(b"y\n")
+        flooder.theirs.send(b"x\n" * 100)
+        await flooder.until(100)
+        assert 50 <= len(busy.taken) <= 400
+
+
+async def test_two_who_send_much_have_whole_turns() -> None:
+    async with two_reading(turn_requests=10) as (one, other):
+        order: list[str] = []
+        one.then = lambda _line: order.append("one")
+        other.then = lambda _line: order.append("other")
+        one.theirs.send(b"x\n" * 100)
+        other.theirs.send(b"x\n" * 100)
+        await one.until(100)
+        await other.until(100)
+    changes = sum(a != b for a, b in itertools.pairwise(order))
+    assert changes <= 2 * 100 / 10 + 2
+
+
+async def test_after_a_long_line_another_is_read_first() -> None:
+    async with two_reading(max_line_bytes=40_000) as (long, quiet):
+        order: list[str] = []
+        long.then = lambda _line: order.append("long")
+        quiet.then = lambda _line: order.append("quiet")
+        long.theirs.send(b"x" * 30_000 + b"\n")
+        await long.until(1)
+        long.theirs.send(b"x" * 30_000 + b"\n")
+        quiet.theirs.send(b"y\n")
+        await long.until(2)
+    assert order == ["long", "quiet", "long"]
 
 
 def _answering(it: Reading, monkeypatch: pytest.MonkeyPatch) -> None:

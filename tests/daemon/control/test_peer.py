@@ -34,6 +34,7 @@ from livehandled.control.dispatch import Dispatcher
 from livehandled.control.lines import HTTP_REFUSAL
 from livehandled.control.outlet import Waiting
 from livehandled.control.peer import Peer
+from livehandled.control.readers import Readers
 from support.control import WAIT_S, LoopClient, connected, fill, handlers_with, new_hub
 from support.wire import notification, request
 
@@ -68,6 +69,7 @@ class Serving:
             dispatcher=Dispatcher(handlers_with(handlers)),
             hub=self.hub,
             limits=Limits(max_line_bytes=LINE_LIMIT, client_buffer_bytes=65_536, **limits),
+            readers=Readers(),
         )
 
     async def run(self) -> None:
