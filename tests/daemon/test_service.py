@@ -80,14 +80,14 @@ def test_a_second_daemon_is_refused_by_path_and_pid_and_the_first_does_not_notic
     with running() as first, first.client() as client:
         instance = client.result("daemon.hello")["instance"]
         client.result("events")
-        before = first.path.lstat()
+        before = first.path.lstat().st_ino
         with refused_daemon(first.path) as second:
             assert second.process.returncode == 1
             (said,) = second.log
         assert str(first.path) in said
         assert f"pid {first.process.pid} " in said
         assert said.endswith("[daemon.already_running]\n")
-        assert first.path.lstat() == before
+        assert first.path.lstat().st_ino == before
         assert client.result("daemon.hello")["instance"] == instance
         with first.client() as another:
             assert another.result("daemon.hello")["instance"] == instance
