@@ -1,5 +1,8 @@
 """What every test may use."""
 
+import gc
+import os
+
 import pytest
 from hypothesis import HealthCheck, settings
 
@@ -17,3 +20,14 @@ settings.load_profile("suite")
 def anyio_backend() -> str:
     """Async tests run on asyncio, as the daemon does."""
     return "asyncio"
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Use more processes than cores: end to end, much of the time is waited for."""
+    return 2 * (os.cpu_count() or 1)
+
+
+def pytest_collection_finish() -> None:
+    """Take what was collected, thousands of tests, out of the collector's sight."""
+    gc.collect()
+    gc.freeze()

@@ -6,15 +6,8 @@ import sys
 from collections.abc import Sequence
 from itertools import takewhile
 
+from livectl.exits import EXIT_DAEMON, EXIT_INTERRUPTED, exit_code
 from livehandle_proto.errors import LiveHandleError
-
-EXIT_DAEMON = 1
-EXIT_UNREACHABLE = 2
-EXIT_USAGE = 3
-EXIT_AUTH = 4
-EXIT_UPSTREAM = 5
-EXIT_TIMEOUT = 6
-EXIT_INTERRUPTED = 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -28,18 +21,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return EXIT_INTERRUPTED
     except OSError as error:  # what else touches files or sockets has its own words for it
         return _unwritable(error)
-
-
-def exit_code(error_name: str) -> int:
-    """Return the exit code that an error's name stands for."""
-    area = error_name.partition(".")[0]
-    by_name = {
-        "client.usage": EXIT_USAGE,
-        "daemon.unreachable": EXIT_UNREACHABLE,
-        "session.timeout": EXIT_TIMEOUT,
-    }
-    by_area = {"auth": EXIT_AUTH, "upstream": EXIT_UPSTREAM}
-    return by_name.get(error_name) or by_area.get(area, EXIT_DAEMON)
 
 
 def _run(given: Sequence[str]) -> int:

@@ -1,10 +1,11 @@
-"""The command line: what there is, and where each command's code is."""
+"""The command line: from its words to options and the code that carries them out."""
 
 import argparse
 import re
 from collections.abc import Callable, Sequence
 from importlib import import_module
 
+from livectl.table import COMMANDS, PARTS
 from livectl.usage import usage
 from livehandle_proto import __version__
 from livehandle_proto.command_words import options_first
@@ -12,26 +13,31 @@ from livehandle_proto.suggest import nearest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # `typing` itself would be a tenth of the start
-    from typing import NoReturn
+    from typing import Any, NoReturn
 
 Run = Callable[[argparse.Namespace], int]
 
-WITH_VALUE = {
-    "--socket", "--instance", "--since", "--speed", "--tail", "--timeout", "--output",
-    # of `fault`
-    "--at", "--when", "--skip", "--times", "--connection", "--after-ms", "--code", "--reason",
-    "--time-left-ms", "--for-ms", "--pings", "--status", "--body", "--bytes-per-s", "--bytes",
-    "--by-ms",
-}  # fmt: skip
-"""The options that take the next word, of whatever command."""
-
-_WIDTH = 88  # of the help; to ask the terminal would import what no command needs
+WIDTH = 88
+"""Of the help, in columns; to ask the terminal would import what no command needs."""
 
 
-class _Parser(argparse.ArgumentParser):
-    """Raises `client.usage` for wrong usage, with the nearest option to one there is not."""
+class Parser(argparse.ArgumentParser):
+    """Raises `client.usage` for wrong usage, with the nearest option to one there is not.
 
-    def __init__(self, prog: str, usage: str | None, description: str) -> None:
+    `more` is asked for what stands below the arguments in the help.
+    """
+
+    def __init__(
+        self,
+        prog: str,
+        description: str,
+        *,
+        usage: str | None = None,
+        more: Callable[[], str] | None = None,
+    ) -> None:
+        self.arguments: list[argparse.Action] = []
+        """What it takes, in order; argparse itself tells nobody."""
+        self._more = more
         super().__init__(
             prog=prog,
             usage=usage,
@@ -40,13 +46,44 @@ class _Parser(argparse.ArgumentParser):
             allow_abbrev=False,
         )
 
+    @property
+    def options(self) -> list[str]:
+        """Every option's name."""
+        return [action.option_strings[-1] for action in self.arguments if action.option_strings]
+
+    @property
+    def with_value(self) -> set[str]:
+        """The options that take the next word."""
+        takes = [one for one in self.arguments if one.option_strings and one.nargs != 0]
+        return {action.option_strings[-1] for action in takes}
+
+    def add_argument(self, *names: str, **given: "Any") -> argparse.Action:
+        """Add an argument, and keep it."""
+        action = super().add_argument(*names, **given)
+        self.arguments.append(action)
+        return action
+
+    def format_help(self) -> str:
+        """Return the help, with what is to be said only in it."""
+        if self._more is not None:
+            self.epilog = "\n\n".join(filter(None, (self.epilog, self._more())))
+        self._more = None
+        return super().format_help()
+
     def error(self, message: str) -> "NoReturn":
+        """Raise `client.usage` for what argparse has to say."""
         message = message.replace("arguments: -- ", "arguments: ")  # that one is ours
         hint = f"see {self.prog} --help"
         unknown = re.search(r"unrecognized arguments: (--[^\s=]+)", message)
         if unknown:
-            near = nearest(unknown[1], re.findall(r"--[a-z-]+", self.format_help()))
+            near = nearest(unknown[1], self.options)
             message = f"there is no option {unknown[1]} here"
+            hint = f"did you mean {near}?" if near else hint
+        choice = re.search(r"(argument .*): invalid choice: '(.*)' \(choose from (.*)\)", message)
+        if choice:
+            known = re.findall(r"[\w.-]+", choice[3])
+            near = nearest(choice[2], known)
+            message = f"{choice[1]} is {', '.join(known)}, not {choice[2]!r}"
             hint = f"did you mean {near}?" if near else hint
         raise usage(f"{message[0].upper()}{message[1:]}: {hint}")
 
@@ -57,55 +94,46 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     Raises `client.usage` where they are none. Prints and exits 0 for `--help` and `--version`.
     """
     before, rest = _at_command(arguments)
-    options = argparse.Namespace(socket=None, instance=None, json=False)
-    parser = _top()
+    options = argparse.Namespace(socket=None, instance=None, json=False, quiet=False)
+    parser = top_parser()
     parser.parse_args(before, options)
     if not rest:
         parser.error("no command is given")
-    name = rest[0]
-    if name not in COMMANDS:
-        near = nearest(name, COMMANDS)
-        hint = f"did you mean {near}?" if near else "livectl --help lists the commands"
-        raise usage(f"There is no command {name!r}: {hint}")
     # Only the command that is named gets a parser: all of them would be a sixth of the start.
-    help_text, add_arguments, where = COMMANDS[name]
-    command = _Parser(f"livectl {name}", None, help_text)
-    _common(command)
-    add_arguments(command)
-    command.parse_args(options_first(rest[1:], WITH_VALUE), options)
-    options.run = _lazily(where)
+    command, options.run = parser_of(rest[0])
+    command.parse_args(options_first(rest[1:], command.with_value), options)
     return options
 
 
-def _at_command(arguments: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
-    """Return the options before the command, and the rest from the command on."""
-    at = 0
-    while at < len(arguments) and arguments[at].startswith("-"):
-        at += 2 if arguments[at] in WITH_VALUE else 1
-    return arguments[:at], arguments[at:]
+def parser_of(name: str) -> tuple[Parser, Run]:
+    """Return a command's parser and its code. Raises `client.usage` where there is none."""
+    if name not in COMMANDS:
+        from livectl.methods import method_command
+
+        return method_command(name)
+    command = COMMANDS[name]
+    parser = Parser(f"livectl {name}", command.meaning, more=lambda: _described(name))
+    add_common(parser)
+    if command.add_options is not None:
+        _imported(command.add_options)(parser)
+    return parser, lambda options: _imported(command.run)(options)
 
 
-def _top() -> _Parser:
-    parser = _Parser(
-        "livectl", "livectl [OPTION ...] COMMAND ...", "Talk to the session that livehandled holds."
+def top_parser() -> Parser:
+    """Return the parser of what stands before the command."""
+    parser = Parser(
+        "livectl",
+        "Talk to the session that livehandled holds.",
+        usage="livectl [OPTION ...] COMMAND ...",
+        more=_commands,
     )
     parser.add_argument("--version", action="version", version=f"livectl {__version__}")
-    _common(parser)
-    listed = "\n".join(f"  {name:<12} {command[0]}" for name, command in COMMANDS.items())
-    parser.epilog = f"""commands:
-{listed}
-
-`livectl COMMAND --help` says what a command takes. Options may stand before or after it.
-Exit codes: 0 ok, 1 error from the daemon, 2 daemon not reachable, 3 usage, 4 credentials,
-5 the model's service, 6 timeout, 130 interrupted."""
+    add_common(parser)
     return parser
 
 
-def _help_formatter(prog: str) -> argparse.HelpFormatter:
-    return argparse.RawDescriptionHelpFormatter(prog, width=_WIDTH)
-
-
-def _common(parser: argparse.ArgumentParser) -> None:
+def add_common(parser: argparse.ArgumentParser) -> None:
+    """Add what every command takes."""
     # No default here: what stands before the command must survive the command's own parser.
     silent = argparse.SUPPRESS
     parser.add_argument("--socket", metavar="PATH", default=silent, help="the daemon's socket")
@@ -113,142 +141,53 @@ def _common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--json", action="store_true", default=silent, help="print one JSON object a line"
     )
+    parser.add_argument(
+        "--quiet", action="store_true", default=silent, help="print data and errors alone, no notes"
+    )
 
 
-def _lazily(where: str) -> Run:
-    """Return a command whose module is imported when it runs."""
+def _at_command(arguments: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
+    """Return the options before the command, and the rest from the command on."""
+    at = 0
+    while at < len(arguments) and arguments[at].startswith("-"):
+        at += 2 if arguments[at] in {"--socket", "--instance"} else 1
+    return arguments[:at], arguments[at:]
+
+
+def _commands() -> str:
+    from textwrap import fill
+
+    from livectl.exits import EXIT_CODES
+    from livectl.methods import method_names
+
+    listed = "\n\n".join(
+        f"commands {part}:\n"
+        + "\n".join(f"  {name:<12} {COMMANDS[name].meaning}" for name in names)
+        for part, names in PARTS.items()
+    )
+    codes = ", ".join(f"{code} {meaning}" for code, meaning in EXIT_CODES.items())
+    return f"""{listed}
+
+commands that are methods of the socket (`livectl help methods` says what each does):
+{method_names()}
+
+`livectl COMMAND --help` says what a command takes. Options may stand before or after it.
+{fill(f"Exit codes: {codes}.", WIDTH)}"""
+
+
+def _described(name: str) -> str:
+    """Return what the description says of the method that a command is for."""
+    from livectl.methods import method_help
+
+    return method_help(name)
+
+
+def _help_formatter(prog: str) -> argparse.HelpFormatter:
+    return argparse.RawDescriptionHelpFormatter(prog, width=WIDTH)
+
+
+def _imported(where: str) -> "Callable[[Any], Any]":
+    """Return a function whose module is imported when it is needed."""
     module, _, function = where.partition(":")
-
-    def run(options: argparse.Namespace) -> int:
-        code: int = getattr(import_module(module), function)(options)
-        return code
-
-    return run
-
-
-def _no_arguments(_parser: argparse.ArgumentParser) -> None:
-    """Take nothing beside what all commands take."""
-
-
-def _send_text(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("text", metavar="TEXT", help="the words, or - to read them")
-    _follow(parser)
-
-
-def _send_audio(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "file",
-        metavar="FILE",
-        help="a WAV file of any rate, or - to read WAV or raw 16-bit mono PCM at 16 kHz",
-    )
-    parser.add_argument(
-        "--speed",
-        type=_speed,
-        default=1.0,
-        metavar="N",
-        help="times real time; 0 for as fast as it comes (default 1)",
-    )
-    parser.add_argument(
-        "--tail",
-        type=_seconds,
-        default=1.5,
-        metavar="SECONDS",
-        help="silence sent after the audio, so that its end is heard (default 1.5)",
-    )
-    _follow(parser)
-
-
-def _send_video(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("file", metavar="FILE", help="a JPEG picture, or - to read one")
-
-
-def _events(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "topics", nargs="*", metavar="TOPIC", help="topics or patterns such as live.*"
-    )
-    parser.add_argument("--since", metavar="CURSOR", help="first replay what came after it")
-    parser.add_argument("--snapshot", action="store_true", help="begin with the state")
-
-
-def _connect(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "config",
-        nargs="*",
-        metavar="KEY=VALUE",
-        help="configuration of this session, such as session.model=gemini-3.8-live",
-    )
-
-
-def _done(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--timeout", type=_seconds, metavar="SECONDS", help="how long to wait")
-
-
-def _call(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("method", metavar="METHOD")
-    parser.add_argument(
-        "params",
-        nargs="*",
-        metavar="PARAMS",
-        help="key=value pairs, or one JSON object or array, or - to read it",
-    )
-
-
-def _demo(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--output", metavar="FILE", help="where the reply is written as WAV")
-
-
-def _fault(parser: argparse.ArgumentParser) -> None:
-    from livehandle_proto.fault_options import add_options  # no other command needs msgspec
-
-    add_options(parser)
-
-
-def _faults(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--clear", action="store_true", help="end every fault first")
-
-
-def _follow(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--follow", action="store_true", help="print the reply as it comes, until it ends"
-    )
-
-
-def _seconds(text: str) -> float:
-    return _number(text, 1e6, "a length of time in seconds")
-
-
-def _speed(text: str) -> float:
-    return _number(text, 1000, "a number from 0 to 1000")
-
-
-def _number(text: str, most: float, what: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value <= most:
-        raise argparse.ArgumentTypeError(f"{text!r} is not {what}")
-    return value
-
-
-_Command = tuple[str, Callable[[argparse.ArgumentParser], None], str]
-
-COMMANDS: dict[str, _Command] = {
-    "send-text": ("Send a typed turn.", _send_text, "livectl.send:text"),
-    "send-audio": ("Send speech in real time.", _send_audio, "livectl.send:audio"),
-    "send-video": ("Send a picture.", _send_video, "livectl.send:video"),
-    "events": ("Print what happens.", _events, "livectl.watch:events"),
-    "subscribe": ("Print the raw session events.", _events, "livectl.watch:subscribe"),
-    "phase": ("Print the session's phase.", _no_arguments, "livectl.commands:phase"),
-    "session": ("Print what the session is.", _no_arguments, "livectl.commands:session"),
-    "status": ("Print what the daemon is.", _no_arguments, "livectl.commands:status"),
-    "telemetry": ("Print all counters.", _no_arguments, "livectl.commands:telemetry"),
-    "connect": ("Open a session.", _connect, "livectl.commands:connect"),
-    "disconnect": ("End the session.", _no_arguments, "livectl.commands:disconnect"),
-    "done": ("Wait until the session has ended.", _done, "livectl.commands:done"),
-    "call": ("Call any method.", _call, "livectl.commands:call"),
-    "fault": ("Let the built-in emulator fail.", _fault, "livectl.faults:fault"),
-    "faults": ("Print the faults that wait.", _faults, "livectl.faults:faults"),
-    "demo": ("Hear a conversation, without a key.", _demo, "livectl.demo:demo"),
-}
-"""Each command's help, its arguments, and `module:function` of its code."""
+    found: Callable[[Any], Any] = getattr(import_module(module), function)
+    return found

@@ -33,12 +33,17 @@ def tree(words: Sequence[str]) -> dict[str, object]:
 def params(words: Sequence[str]) -> object:
     """Return a call's parameters: key=value words, one JSON object or array, or `-` to read it."""
     if len(words) == 1 and (words[0] == "-" or words[0].lstrip()[:1] in {"{", "["}):
-        text = read_text() if words[0] == "-" else words[0]
-        try:
-            return _json(text)
-        except ValueError as error:
-            raise usage(f"The parameters are not JSON: {error}.") from error
+        return as_json_value(read_text() if words[0] == "-" else words[0], "The parameters")
     return tree(words)
+
+
+def as_json_value(text: str, what: str) -> object:
+    """Return the JSON value that a text is. Raises `client.usage`, which names it `what`."""
+    try:
+        return _json(text)
+    except ValueError as error:
+        verb = "are" if what.endswith("s") else "is"
+        raise usage(f"{what} {verb} not JSON: {error}.") from error
 
 
 def value(text: str) -> object:

@@ -38,35 +38,14 @@ def phase(options: Namespace) -> int:
     return 0
 
 
-def session(options: Namespace) -> int:
-    """Print the session."""
-    return _show(options, _ask(options, "session"))
-
-
 def status(options: Namespace) -> int:
     """Print the daemon's state."""
-    return _show(options, _ask(options, "daemon.status"))
-
-
-def telemetry(options: Namespace) -> int:
-    """Print the counters."""
-    return _show(options, _ask(options, "telemetry"))
+    return show(options, _ask(options, "daemon.status"))
 
 
 def connect(options: Namespace) -> int:
     """Open a session and print it."""
-    return _show(options, _call(options, "connect", {"config": tree(options.config)}))
-
-
-def disconnect(options: Namespace) -> int:
-    """End the session."""
-    return _show(options, _ask(options, "disconnect"))
-
-
-def done(options: Namespace) -> int:
-    """Wait for the end of the session and print how it came."""
-    given = {} if options.timeout is None else {"timeout_ms": round(options.timeout * 1000)}
-    return _show(options, _call(options, "done", given))
+    return show(options, _call(options, "connect", {"config": tree(options.config)}))
 
 
 def call(options: Namespace) -> int:
@@ -108,11 +87,11 @@ def table(listed: list[tuple[str, str]], indent: str = "") -> str:
     return "\n".join(f"{indent}{name:<{width}}  {value}" for name, value in listed)
 
 
-def _show(options: Namespace, result: object) -> int:
+def show(options: Namespace, result: object) -> int:
     """Print a result; null is nothing to print."""
-    if options.json and result is not None:
+    if result is not None and (options.json or not isinstance(result, dict)):
         print(as_json(result))
-    elif isinstance(result, dict):
+    elif result:
         print(table(rows(result)))
     return 0
 

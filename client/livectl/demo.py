@@ -1,5 +1,6 @@
 """`livectl demo`: a spoken conversation through a daemon of its own, shown as it happens."""
 
+import io
 import shutil
 import signal
 import subprocess
@@ -46,7 +47,8 @@ def demo(options: Namespace) -> int:
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) != signal.SIG_IGN:  # as nohup has it
             signal.signal(number, signal.default_int_handler)
-    screen = Screen(sys.stdout, as_json=options.json)
+    quiet = options.quiet and not options.json
+    screen = Screen(io.StringIO() if quiet else sys.stdout, as_json=options.json)
     missed: list[str] = []
     screen.text("A private daemon, its emulator and a recorded voice: no key, no network.")
     try:
@@ -60,12 +62,17 @@ def demo(options: Namespace) -> int:
             output = Path(options.output) if options.output else _somewhere()
             _write(output, stage.kept)
             screen.heading("Done")
-            _listen(output, screen)
+            if quiet:
+                print(output)
+            else:
+                _listen(output, screen)
     except Missed as error:
         missed.append(str(error))
     if missed:
         screen.heading("Failed")
         screen.text("\n".join(f"  {step}" for step in missed))
+        if quiet:
+            print(*(f"livectl: {step}" for step in missed), sep="\n", file=sys.stderr)
     return 1 if missed else 0
 
 

@@ -23,7 +23,8 @@ class Reply:
     """Prints a reply as it comes, and knows when it is over.
 
     Create it before the turn is sent. After `speech` a reply that the same speech cuts off is
-    not the last one. `clear` makes room on the terminal before anything is printed.
+    not the last one. `clear` makes room on the terminal before anything is printed. `tell` is
+    given the reply's events instead of their being printed.
     """
 
     def __init__(
@@ -32,14 +33,18 @@ class Reply:
         *,
         in_json: bool,
         speech: bool = False,
+        quiet: bool = False,
         clear: Callable[[], None] = lambda: None,
+        tell: Callable[[Event], None] | None = None,
     ) -> None:
         self._connection = connection
         self._json = in_json
         self._speech = speech
+        self._notes = not in_json and not quiet and tell is None
         self._clear = clear
+        self._tell = tell or self._show
         self._others_turn = -1 if speech else _turn_under_way(connection)
-        self._events = Subscription(connection, "events", {"topics": _TOPICS})
+        self._events = Subscription(connection, "events", {"topics": _TOPICS}, quiet=quiet)
         self._expected = True
         self._begun = False
         self._speaking = False
@@ -79,7 +84,7 @@ class Reply:
             self._clear()
             print(as_json(event.params), flush=True)
         elif self._others_turn < 0:
-            self._show(event)
+            self._tell(event)
         if self._others_turn < 0:
             self._note(event)
         if event.topic in {"live.vad_start", "live.vad_end"}:
@@ -120,7 +125,7 @@ class Reply:
         registered = _registered(self._connection)
         self._calls.update(call.get("id") for call in calls if call.get("name") in registered)
         manual = [call for call in calls if call.get("name") not in registered]
-        if manual and not self._json:
+        if manual and self._notes:
             self._clear()
             told = as_json(manual)
             print(f"livectl: answer with send_tool_response: {told}", file=sys.stderr)

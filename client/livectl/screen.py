@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TextIO
 
 from livectl.commands import rows, table
+from livectl.terminal import has_colours, moves, painted
 
 _BARS = " ▁▂▃▄▅▆▇█"
 _PLAIN_BARS = " .:-=+*#@"
@@ -37,9 +38,9 @@ class Screen:
     def __init__(self, out: TextIO, *, as_json: bool = False) -> None:
         self._out = out
         self._json = as_json
-        self._moves = out.isatty() and os.environ.get("TERM") != "dumb" and not as_json
-        self._colours = self._moves and not os.environ.get("NO_COLOR")
-        self._bars = _BARS if _can_show(_BARS, out) else _PLAIN_BARS
+        self._moves = moves(out) and not as_json
+        self._colours = has_colours(out) and not as_json
+        self._bars = _BARS if can_show(_BARS, out) else _PLAIN_BARS
         self._begun = time.monotonic()
         self._metered = False
         self._growing: tuple[str, float, list[str]] | None = None
@@ -79,7 +80,7 @@ class Screen:
             return
         full, empty = self._bars[-1], "·" if self._bars is _BARS else " "
         width = max(min(_METER_WIDTH, columns(self._out) - _HEAD_WIDTH - 1), 0)
-        filled = round(_share(level_db) * width)
+        filled = round(share(level_db) * width)
         bar = full * filled + empty * (width - filled)
         self._write(f"\r{self._head('mic', self._now())}{bar}\033[K")
         self._metered = True
@@ -87,7 +88,7 @@ class Screen:
     def levels(self, levels_db: Sequence[float]) -> None:
         """Show how loud it was, from the beginning to the end."""
         steps = len(self._bars) - 1
-        self.line("mic", "".join(self._bars[round(_share(db) * steps)] for db in levels_db))
+        self.line("mic", "".join(self._bars[round(share(db) * steps)] for db in levels_db))
 
     def _timed(self, kind: str, at_s: float, text: str) -> None:
         told = {"at_s": round(at_s, 2), "kind": kind, "text": text}
@@ -120,7 +121,7 @@ class Screen:
         return time.monotonic() - self._begun
 
     def _painted(self, text: str, colour: str) -> str:
-        return f"\033[{colour}m{text}\033[0m" if self._colours else text
+        return painted(text, colour, colours=self._colours)
 
 
 def columns(out: TextIO) -> int:
@@ -131,11 +132,13 @@ def columns(out: TextIO) -> int:
         return 80
 
 
-def _share(level_db: float) -> float:
+def share(level_db: float) -> float:
+    """Return how much of a meter a level fills, 0 to 1."""
     return min(max((level_db - _QUIET_DB) / (_LOUD_DB - _QUIET_DB), 0.0), 1.0)
 
 
-def _can_show(text: str, out: TextIO) -> bool:
+def can_show(text: str, out: TextIO) -> bool:
+    """Whether an output's encoding has all letters of a text."""
     try:
         text.encode(out.encoding or "ascii")
     except UnicodeEncodeError:

@@ -27,7 +27,9 @@ def text(options: Namespace) -> int:
     """Send a typed turn; with `--follow` print the reply."""
     words = read_text() if options.text == "-" else options.text
     with open_connection(options) as connection:
-        reply = Reply(connection, in_json=options.json) if options.follow else None
+        reply = None
+        if options.follow:
+            reply = Reply(connection, in_json=options.json, quiet=options.quiet)
         connection.call("send_text", text=words)
         if reply is not None:
             reply.finish()
@@ -38,11 +40,17 @@ def audio(options: Namespace) -> int:
     """Send speech at the pace of its samples, then silence; with `--follow` print the replies."""
     source = sound.open_source(options.file)
     total = None if source.seconds is None else source.seconds + options.tail
-    progress = Progress(sys.stderr, total)
+    progress = Progress(sys.stderr, total, quiet=options.quiet)
     with open_connection(options) as connection:
         reply = None
         if options.follow:
-            reply = Reply(connection, in_json=options.json, speech=True, clear=progress.close)
+            reply = Reply(
+                connection,
+                in_json=options.json,
+                speech=True,
+                quiet=options.quiet,
+                clear=progress.close,
+            )
         uplink = Uplink(connection, reply, progress)
         chunks = chain(source.chunks, sound.silence(options.tail))
         uplink.send(chunks, options.speed, live=source.seconds is None)
@@ -71,10 +79,10 @@ class Progress:
     _WIDTH = 30
     _TEXT_WIDTH = 26
 
-    def __init__(self, out: TextIO, seconds: float | None) -> None:
+    def __init__(self, out: TextIO, seconds: float | None, *, quiet: bool = False) -> None:
         self._out = out
         self._seconds = seconds
-        self._shows = out.isatty()
+        self._shows = out.isatty() and not quiet
         self._shown = False
 
     def show(self, sent_s: float, chunk: bytes) -> None:

@@ -1,10 +1,11 @@
-"""`events` and `subscribe`: what happens, one line each."""
+"""`watch`, `events` and `subscribe`: what happens, one line each."""
 
 import sys
 from argparse import Namespace
 from collections.abc import Mapping
 
-from livectl.commands import as_json, open_connection, plain, rows, table
+from livectl.commands import as_json, open_connection, rows, table
+from livectl.feed import Feed
 from livehandle.connection import Connection, Event
 
 
@@ -21,12 +22,22 @@ def subscribe(options: Namespace) -> int:
 class Subscription:
     """The events of one subscription, which goes on where it was after it fell behind."""
 
-    def __init__(self, connection: Connection, method: str, given: Mapping[str, object]) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        method: str,
+        given: Mapping[str, object],
+        *,
+        quiet: bool = False,
+    ) -> None:
         self.answer: dict[str, object] = {}
         """What the daemon answered to the subscription."""
+        self.cursor = ""
+        """Of the last event: what `--since` takes to go on."""
         self._connection = connection
         self._method = method
         self._given = given
+        self._quiet = quiet
         self._subscribe(given)
 
     def next(self, timeout: float | None = None) -> Event | None:
@@ -37,52 +48,58 @@ class Subscription:
         if event.topic == "events.lagged":
             self._resume()
         elif event.cursor:
-            self._cursor = event.cursor
+            self.cursor = event.cursor
         return event
 
     def _resume(self) -> None:
         topics = {key: value for key, value in self._given.items() if key == "topics"}
-        self._subscribe({**topics, "since": self._cursor})
-        if self.answer.get("reset"):
-            print("livectl: too slow: events after", self._cursor, "are lost", file=sys.stderr)
+        self._subscribe({**topics, "since": self.cursor})
+        if self.answer.get("reset") and not self._quiet:
+            print("livectl: too slow: events after", self.cursor, "are lost", file=sys.stderr)
 
     def _subscribe(self, given: Mapping[str, object]) -> None:
         answer = self._connection.call(self._method, **given)
         self.answer = answer if isinstance(answer, dict) else {}
-        self._cursor = str(self.answer.get("cursor", ""))
+        self.cursor = str(self.answer.get("cursor", ""))
 
 
-def line(event: Event) -> str:
-    """Return an event as one line for people."""
-    data = dict(event.data)
-    if isinstance(data.get("data"), str) and event.topic.endswith((".audio", "_data", ".media")):
-        data["data"] = f"({len(str(data['data'])) * 3 // 4} bytes)"
-    if data.keys() <= {"text", "is_final"} and "text" in data:
-        told = as_json(data["text"])
-    else:
-        told = " ".join(f"{key}={plain(value)}" for key, value in data.items())
-    return f"{event.cursor:<16} {event.topic:<28} {told}".rstrip()
+def topics_of(options: Namespace) -> list[str]:
+    """Return the topics and patterns that a command line names."""
+    listed = (options.listed or "").split(",")
+    return [*options.topics, *filter(None, map(str.strip, listed))]
 
 
 def _watch(options: Namespace, method: str) -> int:
+    topics = topics_of(options)
     given: dict[str, object] = {}
-    if options.topics:
-        given["topics"] = options.topics
+    if topics:
+        given["topics"] = topics
     if options.since:
         given["since"] = options.since
     if options.snapshot:
         given["snapshot"] = True
+    feed = Feed(sys.stdout, every=any(topic.startswith("state.") for topic in topics))
     with open_connection(options) as connection:
-        subscription = Subscription(connection, method, given)
+        subscription = Subscription(connection, method, given, quiet=options.quiet)
         _begin(subscription.answer, in_json=options.json)
-        while True:
-            event = subscription.next()
-            if event is None:
-                continue
-            text = as_json(event.params) if options.json else line(event)
-            print(text, flush=True)
-            if event.topic == "daemon.bye":
-                return 0
+        try:
+            while True:
+                event = subscription.next()
+                if event is None:
+                    continue
+                if options.json:
+                    print(as_json(event.params), flush=True)
+                else:
+                    feed.show(event)
+                if event.topic == "daemon.bye":
+                    return 0
+        except KeyboardInterrupt:
+            feed.finish()
+            if sys.stderr.isatty() and not options.quiet:
+                print(f"\nlivectl: go on with --since {subscription.cursor}", file=sys.stderr)
+            raise
+        finally:
+            feed.finish()
 
 
 def _begin(answer: Mapping[str, object], *, in_json: bool) -> None:

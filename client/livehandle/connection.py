@@ -86,14 +86,7 @@ class Connection:
         `config.invalid` for a path or an instance that cannot be.
         """
         where = socket_file(path, instance, os.environ)
-        connected = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        connected.settimeout(_CONNECT_S)
-        try:
-            _connect(connected, where)
-        except OSError as error:
-            connected.close()
-            raise _no_daemon(where, error) from error
-        return cls(connected, where, answer_timeout=answer_timeout)
+        return cls(connect(where), where, answer_timeout=answer_timeout)
 
     def __enter__(self) -> "Self":
         return self
@@ -211,11 +204,7 @@ class Connection:
         except ValueError:
             message = None
         if not isinstance(message, dict):
-            raise LiveHandleError(
-                "daemon.unreachable",
-                f"What answers at {self._path} is not livehandled: give the daemon's own socket.",
-                path=self._path,
-            )
+            raise no_daemon_says(self._path)
         if message.get("method") == "event":
             params = message.get("params")
             self._events.append(Event(params if isinstance(params, dict) else {}))
@@ -231,33 +220,61 @@ class Connection:
         return None if timeout is None else time.monotonic() + timeout
 
     def _silent(self) -> LiveHandleError:
-        return LiveHandleError(
-            "daemon.unreachable",
-            f"The daemon at {self._path} did not answer within {self._answer_timeout} s: "
-            "see its log.",
-            path=self._path,
-        )
+        return silent(self._path, self._answer_timeout)
 
     def _closed(self) -> LiveHandleError:
-        return LiveHandleError(
-            "daemon.unreachable",
-            f"The daemon at {self._path} closed the connection: see its log.",
-            path=self._path,
-        )
+        return closed(self._path)
 
 
-def _connect(connecting: socket.socket, where: str) -> None:
-    deadline = time.monotonic() + _CONNECT_S
+def silent(where: str, timeout: float | None) -> LiveHandleError:
+    """Return the error of a daemon that takes too long, in seconds."""
+    return LiveHandleError(
+        "daemon.unreachable",
+        f"The daemon at {where} did not answer within {timeout} s: see its log.",
+        path=where,
+    )
+
+
+def closed(where: str) -> LiveHandleError:
+    """Return the error of a daemon that is gone."""
+    return LiveHandleError(
+        "daemon.unreachable",
+        f"The daemon at {where} closed the connection: see its log.",
+        path=where,
+    )
+
+
+def no_daemon_says(where: str) -> LiveHandleError:
+    """Return the error of something else that answers in the daemon's place."""
+    return LiveHandleError(
+        "daemon.unreachable",
+        f"What answers at {where} is not livehandled: give the daemon's own socket.",
+        path=where,
+    )
+
+
+def connect(where: str, timeout: float = _CONNECT_S) -> socket.socket:
+    """Return a socket that is connected to the daemon at a path, within so many seconds.
+
+    Raises `daemon.unreachable` where none answers.
+    """
+    connecting = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    connecting.settimeout(timeout)
+    deadline = time.monotonic() + timeout
     while True:
         try:
             connecting.connect(where)
-        except BlockingIOError:
+        except BlockingIOError as error:
             # The daemon is there, and has more callers than it has accepted yet.
-            if time.monotonic() > deadline:
-                raise
+            if time.monotonic() >= deadline:
+                connecting.close()
+                raise _no_daemon(where, error) from error
             time.sleep(0.02)
+        except OSError as error:
+            connecting.close()
+            raise _no_daemon(where, error) from error
         else:
-            return
+            return connecting
 
 
 def _no_daemon(where: str, error: OSError) -> LiveHandleError:

@@ -13,6 +13,7 @@ from typing import NoReturn
 import anyio
 
 from livehandle_proto import __version__
+from livehandle_proto.description import FILE
 from livehandle_proto.errors import LiveHandleError
 from livehandle_proto.paths import socket_path
 from livehandled.config.loader import load
@@ -34,6 +35,9 @@ class _Parser(argparse.ArgumentParser):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the daemon; return its exit code."""
     options = _parser().parse_args(arguments)
+    if options.openrpc:
+        print(FILE.read_text(encoding="utf-8"), end="")
+        return 0
     code = 0
     try:
         _run(options)
@@ -98,6 +102,9 @@ def _parser() -> argparse.ArgumentParser:
         "--emulator",
         action="store_true",
         help="converse with the built-in emulator, without a key or a network",
+    )
+    parser.add_argument(
+        "--openrpc", action="store_true", help="print the control socket's OpenRPC document"
     )
     parser.add_argument("--version", action="version", version=f"livehandled {__version__}")
     return parser

@@ -10,7 +10,7 @@ from typing import TypeVar, cast
 import msgspec
 
 from livehandle_proto.errors import LiveHandleError
-from livehandle_proto.states import Origin
+from livehandle_proto.states import MutationOrigin
 
 MAX_KEY_CHARS = 256
 MAX_VALUE_BYTES = 2**20
@@ -156,7 +156,7 @@ class Entries(ABC):
         """Return whether callers may write the key."""
 
     @abstractmethod
-    def _write(self, key: str, new: bytes | None, origin: Origin) -> None:
+    def _write(self, key: str, new: bytes | None, origin: MutationOrigin) -> None:
         """Put the JSON text in, or take the key out, and note it in the journal."""
 
 

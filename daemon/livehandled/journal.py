@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import NamedTuple
 
-from livehandle_proto.states import Origin
+from livehandle_proto.states import MutationOrigin
 
 RING_ENTRIES = 1024
 """How many mutations are kept (M5)."""
@@ -21,7 +21,7 @@ class Entry(NamedTuple):
     key: str
     old: bytes | None
     new: bytes | None
-    origin: Origin
+    origin: MutationOrigin
     timestamp_ms: int
     delta: bool
 
@@ -51,7 +51,7 @@ class Journal:
         self.sequence = max(cursor + 1, self._now_ms() * 1000)
 
     def record(
-        self, key: str, old: bytes | None, new: bytes | None, origin: Origin, *, delta: bool
+        self, key: str, old: bytes | None, new: bytes | None, origin: MutationOrigin, *, delta: bool
     ) -> Entry:
         """Give a mutation its number and keep it; the oldest leave for it."""
         self.sequence += 1

@@ -151,7 +151,7 @@ class Signals:
             case t.TurnComplete():
                 self._state.clear_prefix("turn:")
                 self._count("turn_count")
-            case t.Transcript():
+            case t.TranscriptDelta():
                 side = name.removesuffix("_transcription")
                 # The chunk alone: it must never stand for the turn (N7).
                 self._put(f"last_{side}_transcription", data.text[:_MAX_CHARS])

@@ -14,7 +14,7 @@ import msgspec
 from msgspec import UNSET, Raw
 
 from livehandle_proto.errors import LiveHandleError
-from livehandle_proto.states import Mutation, Origin, StateChange
+from livehandle_proto.states import Mutation, MutationOrigin, StateChange
 from livehandle_proto.values import Value
 from livehandled.entries import DERIVED, Entries, check_key, encoded
 from livehandled.journal import Entry, Journal
@@ -37,7 +37,7 @@ class Evidence(Value, frozen=True, kw_only=True, omit_defaults=False):
     confidence: float | None
     last_sequence: int | None
     """The key's last mutation, while the journal still has it."""
-    last_origin: Origin | None
+    last_origin: MutationOrigin | None
 
 
 class SavedState(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -177,7 +177,7 @@ class State(Entries):
         """Return whether callers may write the key."""
         return key not in self._live and not key.startswith(DERIVED)
 
-    def _write(self, key: str, new: bytes | None, origin: Origin) -> None:
+    def _write(self, key: str, new: bytes | None, origin: MutationOrigin) -> None:
         self._check_room({key: new})
         self._apply(key, new, origin)
 
@@ -196,7 +196,7 @@ class State(Entries):
                 f"The state holds at most {MAX_KEYS} keys and {MAX_BYTES} bytes: remove some.",
             )
 
-    def _apply(self, key: str, new: bytes | None, origin: Origin) -> None:
+    def _apply(self, key: str, new: bytes | None, origin: MutationOrigin) -> None:
         old = self._values.get(key)
         if new is None:
             self._values.pop(key, None)
@@ -245,7 +245,7 @@ class Delta(Entries):
         """Return whether callers may write the key."""
         return self._state.is_writable(key)
 
-    def _write(self, key: str, new: bytes | None, origin: Origin) -> None:
+    def _write(self, key: str, new: bytes | None, origin: MutationOrigin) -> None:
         old = self.text(key)
         self._changes[key] = new
         self._state.journal.record(key, old, new, origin, delta=True)

@@ -7,3 +7,6 @@ also platformdirs), so that a command-line client starts quickly.
 """
 
 __version__ = "0.1.0"
+
+API_LEVEL = 1
+"""The level of the API: `proto/README.md` says what that is."""

@@ -12,14 +12,16 @@ class ErrorKind:
     """What all errors of one name have in common."""
 
     # No NamedTuple: importing `typing` would be a tenth of a client's start.
-    __slots__ = ("code", "meaning", "retryable")
+    __slots__ = ("code", "meaning", "retryable", "since")
 
-    def __init__(self, code: int, retryable: bool, meaning: str) -> None:
+    def __init__(self, code: int, retryable: bool, meaning: str, since: int = 1) -> None:
         self.code = code
         """JSON-RPC error code: outside -32768…-32000 but for the five that JSON-RPC defines."""
         self.retryable = retryable
         """Whether the same request may succeed later, unchanged."""
         self.meaning = meaning
+        self.since = since
+        """The API level that it came with."""
 
 
 ERRORS: Mapping[str, ErrorKind] = {

@@ -35,10 +35,10 @@ ScopedKey = Annotated[str, Meta(pattern=_SCOPED_KEY, max_length=72)]
 Pattern = Annotated[str, Meta(min_length=1, max_length=1000)]
 """A regular expression in RE2's syntax: no look-around and no backreferences."""
 
-Kind = Literal["regex", "llm", "client"]
+ExtractorKind = Literal["regex", "llm", "client"]
 """What reads: patterns, a model answering by a JSON schema, or a client."""
 
-Trigger = Literal["every_turn", "interval", "after_tool_call", "generation_complete"]
+ExtractorTrigger = Literal["every_turn", "interval", "after_tool_call", "generation_complete"]
 """When it reads (Q3). The window of the last two includes the open turn."""
 
 
@@ -73,8 +73,8 @@ class ExtractorSpec(Params, frozen=True, kw_only=True):
 
     name: Name
     """The state's key for the result."""
-    kind: Kind
-    trigger: Trigger = "every_turn"
+    kind: ExtractorKind
+    trigger: ExtractorTrigger = "every_turn"
     interval: Annotated[int, Meta(ge=1, le=1000)] | None = None
     """Turns from one run to the next, for the trigger `interval`."""
     window: Annotated[int, Meta(ge=1, le=50)] = 3
@@ -157,7 +157,7 @@ class Promotion(Value, frozen=True, kw_only=True, omit_defaults=False):
     value: object
 
 
-_KIND_OF: Mapping[str, Kind] = {
+_KIND_OF: Mapping[str, ExtractorKind] = {
     "patterns": "regex",
     "schema": "llm",
     "prompt": "llm",

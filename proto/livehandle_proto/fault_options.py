@@ -14,10 +14,10 @@ from livehandle_proto.faults import (
     MAX_TIME_MS,
     MEANING,
     OWN_FIELDS,
-    At,
-    Do,
     Fault,
-    When,
+    FaultKind,
+    FaultMoment,
+    FaultTiming,
     fault_from,
     fields_given,
 )
@@ -30,14 +30,14 @@ OPTIONS: Mapping[str, str] = {
 """The field of each option; each takes a value."""
 
 _NAMES: Mapping[str, Sequence[str]] = {
-    "do": get_args(Do),
-    "at": get_args(At),
-    "when": get_args(When),
+    "do": get_args(FaultKind),
+    "at": get_args(FaultMoment),
+    "when": get_args(FaultTiming),
 }
 """The fields that take one of several names."""
 
 _TEXTS = ("reason", "body")
-_OWN: Mapping[str, Sequence[str]] = {do: OWN_FIELDS.get(do, ()) for do in get_args(Do)}
+_OWN: Mapping[str, Sequence[str]] = {do: OWN_FIELDS.get(do, ()) for do in get_args(FaultKind)}
 
 _NUMBER = re.compile(r"-?[0-9]{1,18}")
 _TIME = re.compile(r"(?P<number>[0-9]{1,10}(?:\.[0-9]+(?=[a-z]))?)(?P<unit>ms|s|m|)")

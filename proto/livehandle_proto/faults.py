@@ -25,7 +25,7 @@ MAX_TEXT = 10_000
 
 _Text = Annotated[str, Meta(max_length=MAX_TEXT)]
 
-Do = Literal[
+FaultKind = Literal[
     "close",
     "abort",
     "go_away",
@@ -72,21 +72,22 @@ ServerKind = Literal[
 ]
 """What a message of the service carries; often several at once."""
 
-At = Literal["now", "upgrade", ClientKind, ServerKind]
+FaultMoment = Literal["now", "upgrade", ClientKind, ServerKind]
 """The moment: now, an upgrade, or a message."""
 
-When = Literal["before", "after", "instead"]
+FaultTiming = Literal["before", "after", "instead"]
+"""Whether it happens before or after its moment, or instead of the message."""
 
 Ms = Annotated[int, Meta(ge=0, le=MAX_TIME_MS)]
 Bytes = Annotated[int, Meta(ge=1, le=MAX_BYTES)]
 
 
 class Fault(Params, frozen=True, kw_only=True):
-    """One fault. Times in milliseconds. `MEANING` has a word on each field."""
+    """Something that goes wrong in the emulator, and when. Times are in milliseconds."""
 
-    do: Do
-    at: At = "now"
-    when: When = "after"
+    do: FaultKind
+    at: FaultMoment = "now"
+    when: FaultTiming = "after"
     skip: Annotated[int, Meta(ge=0, le=1_000_000)] = 0
     times: Annotated[int, Meta(ge=0, le=1_000_000)] = 1
     connection: Annotated[int, Meta(ge=1, le=1_000_000)] | None = None
@@ -103,7 +104,7 @@ class Fault(Params, frozen=True, kw_only=True):
     by_ms: Annotated[int, Meta(ge=1, le=MAX_TIME_MS)] | None = None
 
     @property
-    def moment(self) -> At:
+    def moment(self) -> FaultMoment:
         """`at`, and for `refuse` always an upgrade."""
         return "upgrade" if self.do == "refuse" else self.at
 
@@ -141,7 +142,7 @@ MEANING: Mapping[str, str] = {
 }
 """Each field, in a few words."""
 
-OWN_FIELDS: Mapping[Do, tuple[str, ...]] = {
+OWN_FIELDS: Mapping[FaultKind, tuple[str, ...]] = {
     "close": ("code", "reason"),
     "go_away": ("time_left_ms",),
     "stall": ("for_ms", "pings"),

@@ -3,7 +3,7 @@
 The order of a struct's fields is the order of positional parameters.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal, NamedTuple
 
 from msgspec import Meta, Struct
@@ -57,7 +57,7 @@ class Hello(Params, frozen=True):
 
 
 class Connect(Params, frozen=True):
-    """Configuration for this session alone: the tree of section 9."""
+    """Configuration for this session alone, by section and key as in the configuration file."""
 
     config: dict[str, object] = {}
 
@@ -324,6 +324,14 @@ class Subscribed(Value, frozen=True, kw_only=True):
     snapshot: Snapshot | None = None
 
 
+COMMON_ERRORS = (
+    *("wire.parse_error", "wire.invalid_request", "wire.method_not_found", "wire.invalid_params"),
+    *("wire.internal", "wire.too_long", "wire.result_too_large", "wire.too_many_pending"),
+    *("wire.closed", "daemon.stopping", "daemon.forbidden", "daemon.too_many_clients"),
+)
+"""What every method can answer, whatever it does."""
+
+
 class Method(NamedTuple):
     """What a caller needs to know of one method."""
 
@@ -331,87 +339,199 @@ class Method(NamedTuple):
     result: object
     """A type, as annotations give it."""
     meaning: str
+    errors: Sequence[str] = ()
+    """The names of what it can answer: in `METHODS` those of every method come first."""
+    since: int = 1
+    """The API level that it came with."""
 
 
 Tree = dict[str, object]
+
+_SETUP = (
+    *("session.setup_failed", "session.ended", "session.timeout", "auth.missing_key"),
+    *("auth.rejected", "upstream.rejected", "upstream.quota", "upstream.model_not_found"),
+    "upstream.unreachable",
+)
+"""Why a session that is being set up cannot be used."""
+
+_THERE = ("session.not_connected", *_SETUP)
+"""Of what needs a session and opens none."""
+
+_OPENED = (
+    *_THERE,
+    *("upstream.unsupported", "config.invalid", "extraction.name_taken", "extraction.too_many"),
+)
+"""Of what opens the session, where it is the first to send."""
+
+_SENT = (*_OPENED, "session.queue_full")
+_AUDIO = ("audio.bad_base64", "audio.empty", "audio.misaligned", "roles.claimed", *_SENT)
+_VIDEO = ("video.not_jpeg", *_SENT)
+_TEXT = ("text.empty", *_SENT)
+_ANSWERED = ("tools.unknown_call", "session.queue_full", *_THERE)
+_PLAYED = ("roles.claimed", "session.queue_full", *_THERE)
+_SUBSCRIBED = ("events.unknown_topic", "events.bad_cursor", "events.too_many")
 
 
 def _sends(prefix: str, how: str) -> Mapping[str, Method]:
     """Return the sends of a writer: the user-facing one, or the session itself."""
     return {
-        f"{prefix}.send_audio": Method(SendAudio, None, f"Send audio unheard, {how}."),
-        f"{prefix}.send_text": Method(SendText, None, f"Send a typed turn, {how}."),
-        f"{prefix}.send_video": Method(SendVideo, None, f"Send one picture, {how}."),
-        f"{prefix}.send_tool_response": Method(SendToolResponse, None, "Answer the model's calls."),
-        f"{prefix}.send_client_content": Method(SendClientContent, None, "Add to the history."),
+        f"{prefix}.send_audio": Method(SendAudio, None, f"Send audio unheard, {how}.", _AUDIO),
+        f"{prefix}.send_text": Method(SendText, None, f"Send a typed turn, {how}.", _TEXT),
+        f"{prefix}.send_video": Method(SendVideo, None, f"Send one picture, {how}.", _VIDEO),
+        f"{prefix}.send_tool_response": Method(
+            SendToolResponse, None, "Answer the model's calls.", _ANSWERED
+        ),
+        f"{prefix}.send_client_content": Method(
+            SendClientContent, None, "Add to the history.", _SENT
+        ),
         f"{prefix}.update_instruction": Method(
-            UpdateInstruction, None, "Give the model another instruction."
+            UpdateInstruction, None, "Give the model another instruction.", _TEXT
         ),
         f"{prefix}.signal_activity_start": Method(
-            NoParams, None, "Mark speech that begins; nothing where the service detects it."
+            NoParams, None, "Mark speech that begins; nothing where the service detects it.", _SENT
         ),
         f"{prefix}.signal_activity_end": Method(
-            NoParams, None, "Mark speech that ends; nothing where the service detects it."
+            NoParams, None, "Mark speech that ends; nothing where the service detects it.", _SENT
         ),
         f"{prefix}.disconnect": Method(NoParams, None, "End the session."),
     }
 
 
-METHODS: Mapping[str, Method] = {
+_METHODS: Mapping[str, Method] = {
+    "rpc.discover": Method(NoParams, Tree, "The OpenRPC document of all this."),
     "daemon.hello": Method(Hello, Daemon, "Who answers, at which level, with which limits."),
     "daemon.ping": Method(NoParams, None, "Answers null."),
     "daemon.status": Method(NoParams, Status, "The daemon at a glance."),
     "daemon.shutdown": Method(NoParams, None, "Stop the daemon, answering what is pending."),
-    "daemon.fault": Method(Fault, None, "Let something go wrong in the built-in emulator."),
-    "daemon.faults": Method(FaultsAsked, FaultList, "The faults that wait, or end them all."),
-    "connect": Method(Connect, Session, "Open a session, or try again now; answers when set up."),
+    "daemon.fault": Method(
+        Fault,
+        None,
+        "Let something go wrong in the built-in emulator.",
+        ("upstream.unsupported", "config.invalid", "session.not_connected"),
+    ),
+    "daemon.faults": Method(
+        FaultsAsked, FaultList, "The faults that wait, or end them all.", ("upstream.unsupported",)
+    ),
+    "connect": Method(
+        Connect,
+        Session,
+        "Open a session, or try again now; answers when set up.",
+        ("session.already_connected", *_SENT),
+    ),
     "disconnect": Method(NoParams, None, "End the session; null when there is none."),
-    "done": Method(Done, Ended, "Answers when the session has ended."),
+    "done": Method(
+        Done,
+        Ended,
+        "Answers when the session has ended.",
+        ("session.not_connected", "session.timeout"),
+    ),
     "phase": Method(NoParams, PhaseNow, "The session's phase."),
     "session": Method(NoParams, Session, "The session."),
     "session.config": Method(NoParams, Tree, "The effective configuration, secrets masked."),
-    "send_audio": Method(SendAudio, None, "Send microphone audio."),
-    "send_text": Method(SendText, None, "Send a typed turn."),
-    "send_video": Method(SendVideo, None, "Send one picture."),
-    "send_tool_response": Method(SendToolResponse, None, "Answer the model's calls."),
-    "update_instruction": Method(UpdateInstruction, None, "Give the model another instruction."),
-    "playback_drained": Method(NoParams, None, "Everything of the model has been played."),
-    "user_speech_started": Method(NoParams, None, "The user began to speak."),
-    "user_speech_ended": Method(NoParams, None, "The user stopped speaking."),
-    "flush_deferred_prompt": Method(NoParams, None, "The same as playback_drained."),
+    "send_audio": Method(SendAudio, None, "Send microphone audio.", _AUDIO),
+    "send_text": Method(SendText, None, "Send a typed turn.", _TEXT),
+    "send_video": Method(SendVideo, None, "Send one picture.", _VIDEO),
+    "send_tool_response": Method(SendToolResponse, None, "Answer the model's calls.", _ANSWERED),
+    "update_instruction": Method(
+        UpdateInstruction, None, "Give the model another instruction.", _TEXT
+    ),
+    "playback_drained": Method(NoParams, None, "Everything of the model has been played.", _PLAYED),
+    "user_speech_started": Method(NoParams, None, "The user began to speak.", _SENT),
+    "user_speech_ended": Method(
+        NoParams, None, "The user stopped speaking.", (*_THERE, "session.queue_full")
+    ),
+    "flush_deferred_prompt": Method(NoParams, None, "The same as playback_drained.", _PLAYED),
     "voice_state": Method(NoParams, VoiceState, "Who speaks, and what waits for that."),
     "input_vad_state": Method(NoParams, InputVadState, "The voice activity detector."),
-    "queue_context": Method(QueueContext, None, "Tell the model more, by context.delivery."),
+    "queue_context": Method(QueueContext, None, "Tell the model more, by context.delivery.", _TEXT),
     "pending_context": Method(NoParams, PendingContext, "The context that waits."),
     "writer": Method(NoParams, Writer, "The user-facing writer."),
     **_sends("writer", "context that waits goes first"),
     **_sends("session", "past the context that waits"),
-    "session.wait_for_phase": Method(WaitForPhase, PhaseNow, "Answers when the phase is reached."),
+    "session.wait_for_phase": Method(
+        WaitForPhase, PhaseNow, "Answers when the phase is reached.", ("session.timeout",)
+    ),
     "session.resume_handle": Method(NoParams, ResumeHandle, "Whether a resumption handle is kept."),
     "transcript": Method(TranscriptWindow, Transcript, "Finished turns and the open one."),
     "state": Method(NoParams, Tree, "The whole shared state."),
-    "state.get": Method(StateKey, StateValue, "The value of a key."),
+    "state.get": Method(StateKey, StateValue, "The value of a key.", ("state.bad_key",)),
     "state.set": Method(
-        StateEntry, None, "Set a key; all but `app:` and `user:` keys end with the session."
+        StateEntry,
+        None,
+        "Set a key; all but `app:` and `user:` keys end with the session.",
+        ("state.bad_key", "state.bad_value", "state.full"),
     ),
-    "state.remove": Method(StateKey, StateValue, "Remove a key; answers what it held."),
+    "state.remove": Method(
+        StateKey, StateValue, "Remove a key; answers what it held.", ("state.bad_key",)
+    ),
     "state.keys": Method(StateKeysAsked, StateKeys, "The keys with a prefix."),
-    "state.clear_prefix": Method(StatePrefix, None, "Remove all keys with a prefix."),
+    "state.clear_prefix": Method(
+        StatePrefix, None, "Remove all keys with a prefix.", ("state.bad_key",)
+    ),
     "state.mutations_since": Method(StateCursor, MutationsSince, "The journal after a cursor."),
-    "extracted": Method(ExtractorName, object, "The latest result of an extractor, or null."),
-    "extractors.register": Method(ExtractorSpec, None, "Add an extractor."),
-    "extractors.unregister": Method(ExtractorName, None, "Remove an extractor."),
+    "extracted": Method(
+        ExtractorName, object, "The latest result of an extractor, or null.", ("state.bad_key",)
+    ),
+    "extractors.register": Method(
+        ExtractorSpec,
+        None,
+        "Add an extractor.",
+        (
+            *("extraction.bad_spec", "extraction.name_taken", "extraction.too_many"),
+            "config.invalid",
+        ),
+    ),
+    "extractors.unregister": Method(
+        ExtractorName, None, "Remove an extractor.", ("extraction.unknown",)
+    ),
     "extractors.list": Method(NoParams, Extractors, "All extractors."),
-    "extractors.respond": Method(Respond, None, "Answer an extractor.run event."),
-    "tools.register": Method(ToolsRegister, ToolsRegistered, "Carry out functions of the model."),
-    "tools.unregister": Method(ToolsUnregister, ToolsUnregistered, "Carry them out no more."),
+    "extractors.respond": Method(
+        Respond, None, "Answer an extractor.run event.", ("extraction.unknown_run",)
+    ),
+    "tools.register": Method(
+        ToolsRegister,
+        ToolsRegistered,
+        "Carry out functions of the model.",
+        (
+            *("tools.bad_declaration", "tools.name_taken", "tools.unknown_registration"),
+            "upstream.unsupported",
+        ),
+    ),
+    "tools.unregister": Method(
+        ToolsUnregister,
+        ToolsUnregistered,
+        "Carry them out no more.",
+        ("tools.unknown_registration",),
+    ),
     "tools.list": Method(NoParams, ToolList, "All functions, and who carries them out."),
-    "tools.respond": Method(ToolsRespond, None, "Answer a tool.call event."),
-    "claim": Method(Claim, Claims, "Hold a role, until release or the connection's end."),
-    "release": Method(Release, None, "Give up a role."),
+    "tools.respond": Method(
+        ToolsRespond,
+        None,
+        "Answer a tool.call event.",
+        ("tools.unknown_call", "tools.call_expired"),
+    ),
+    "claim": Method(
+        Claim, Claims, "Hold a role, until release or the connection's end.", ("roles.claimed",)
+    ),
+    "release": Method(Release, None, "Give up a role.", ("roles.not_held",)),
     "claims": Method(NoParams, Claims, "Who holds each role."),
-    "events": Method(Subscribe, Subscribed, "Subscribe, by default to the semantic events."),
-    "subscribe": Method(Subscribe, Subscribed, "Subscribe, by default to the raw events."),
-    "unsubscribe": Method(Unsubscribe, None, "End a subscription of this connection."),
+    "events": Method(
+        Subscribe, Subscribed, "Subscribe, by default to the semantic events.", _SUBSCRIBED
+    ),
+    "subscribe": Method(
+        Subscribe, Subscribed, "Subscribe, by default to the raw events.", _SUBSCRIBED
+    ),
+    "unsubscribe": Method(
+        Unsubscribe,
+        None,
+        "End a subscription of this connection.",
+        ("events.unknown_subscription",),
+    ),
     "telemetry": Method(NoParams, Tree, "All counters."),
 }
+
+METHODS: Mapping[str, Method] = {
+    name: method._replace(errors=(*COMMON_ERRORS, *method.errors))
+    for name, method in _METHODS.items()
+}
+"""Every method, by name."""

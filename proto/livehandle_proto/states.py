@@ -10,7 +10,7 @@ from msgspec import UNSET, UnsetType
 
 from livehandle_proto.values import Value
 
-Origin = Literal["set", "set_committed", "remove", "clear_prefix", "commit"]
+MutationOrigin = Literal["set", "set_committed", "remove", "clear_prefix", "commit"]
 """How a mutation came about (M5): a write, a write of the daemon past any delta, the removal of
 one key, the removal of all keys with a prefix, or the commit of a delta."""
 
@@ -27,7 +27,7 @@ class StateChange(Value, frozen=True, kw_only=True, omit_defaults=False):
     removed: bool
     sequence: int
     """The mutation's number, to go on from with `state.mutations_since`."""
-    origin: Origin
+    origin: MutationOrigin
 
 
 class Mutation(Value, frozen=True, kw_only=True, omit_defaults=False):
@@ -40,7 +40,7 @@ class Mutation(Value, frozen=True, kw_only=True, omit_defaults=False):
     """Left out where there was nothing before."""
     new: object | UnsetType = UNSET
     """Left out where the key was removed."""
-    origin: Origin
+    origin: MutationOrigin
     timestamp_ms: int
     """Wall clock, in milliseconds since 1970."""
     delta: bool

@@ -23,6 +23,8 @@ class Topic(NamedTuple):
     delivery: Delivery
     data: type[Value]
     meaning: str
+    since: int = 1
+    """The API level that it came with."""
 
 
 class Nothing(Value, frozen=True, kw_only=True):
@@ -41,7 +43,7 @@ class Text(Value, frozen=True, kw_only=True):
     text: str
 
 
-class Transcript(Value, frozen=True, kw_only=True, omit_defaults=False):
+class TranscriptDelta(Value, frozen=True, kw_only=True, omit_defaults=False):
     """Words heard or spoken: a delta, to be appended as it stands."""
 
     text: str
@@ -239,8 +241,8 @@ TOPICS: Mapping[str, Topic] = {
     "session.text_complete": Topic("log", Text, "The whole text of the model's turn."),
     "session.audio_data": Topic("stream", Audio, "Speech of the model."),
     "session.media": Topic("stream", Media, "A picture or film of the model."),
-    "session.input_transcription": Topic("log", Transcript, "What the service heard."),
-    "session.output_transcription": Topic("log", Transcript, "What the model says."),
+    "session.input_transcription": Topic("log", TranscriptDelta, "What the service heard."),
+    "session.output_transcription": Topic("log", TranscriptDelta, "What the model says."),
     "session.thought": Topic("log", Text, "A thought the model shows."),
     "session.tool_call": Topic("log", ToolCalls, "The model calls functions."),
     "session.tool_call_cancelled": Topic("log", CallIds, "Calls no longer wanted."),
@@ -264,8 +266,8 @@ TOPICS: Mapping[str, Topic] = {
     "live.media": Topic("stream", Media, "A picture or film of the model."),
     "live.text_delta": Topic("log", Text, "Text of the model."),
     "live.text_complete": Topic("log", Text, "The whole text of the model's turn."),
-    "live.input_transcript": Topic("log", Transcript, "What the service heard."),
-    "live.output_transcript": Topic("log", Transcript, "What the model says."),
+    "live.input_transcript": Topic("log", TranscriptDelta, "What the service heard."),
+    "live.output_transcript": Topic("log", TranscriptDelta, "What the model says."),
     "live.thought": Topic("log", Text, "A thought the model shows."),
     "live.vad_start": Topic("log", Nothing, "The user began to speak."),
     "live.vad_end": Topic("log", Nothing, "The user stopped speaking."),

@@ -4,7 +4,20 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from campaign import flood, fuzz, growth, kills, matrix, races, rotations, schedules, soak, stuck
+from campaign import (
+    flood,
+    fuzz,
+    growth,
+    kills,
+    languages,
+    matrix,
+    races,
+    rotations,
+    schedules,
+    soak,
+    stuck,
+)
+from support.languages import LANGUAGES
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -56,6 +69,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     one.add_argument("--rounds", type=int, default=3, help="measurements of a kind (3)")
     one.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="values")
     one.set_defaults(run=_flood)
+    one = campaigns.add_parser("languages", help="the small program in every language, together")
+    one.set_defaults(run=_languages)
     flags = parser.parse_args(argv)
     return int(flags.run(flags))
 
@@ -129,6 +144,12 @@ def _flood(flags: argparse.Namespace) -> bool:
     for problem in problems:
         print(f"PROBLEM {problem}")
     return bool(problems)
+
+
+def _languages(_flags: argparse.Namespace) -> bool:
+    spoken = languages.run(list(LANGUAGES))
+    print(languages.table(spoken))
+    return any(one.code for one in spoken)
 
 
 if __name__ == "__main__":

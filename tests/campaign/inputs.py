@@ -27,7 +27,8 @@ LAST = b'{"jsonrpc":"2.0","id":"last","method":"daemon.ping"}'
 """The end of an input that is not cut off: when it is answered, all before it has begun."""
 
 FUZZED = (
-    *("daemon.hello", "daemon.ping", "daemon.status", "daemon.fault", "daemon.faults"),
+    *("rpc.discover", "daemon.hello", "daemon.ping", "daemon.status"),
+    *("daemon.fault", "daemon.faults"),
     *("connect", "disconnect", "done", "phase", "session", "session.config"),
     *("send_audio", "send_text", "send_video", "send_tool_response", "update_instruction"),
     *("playback_drained", "user_speech_started", "user_speech_ended", "flush_deferred_prompt"),

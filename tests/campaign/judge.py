@@ -24,7 +24,10 @@ ENDLESS = frozenset({"done", "session.wait_for_phase", "connect"})
 _UNREADABLE = frozenset({"wire.parse_error", "wire.invalid_request"})
 _NO_SUCH_METHOD = frozenset({"wire.method_not_found", "wire.too_many_pending", "daemon.stopping"})
 _BEFORE_THE_METHOD = frozenset({*_UNREADABLE, "wire.method_not_found", "wire.too_long"})
-_ANY = frozenset(ERRORS) - _BEFORE_THE_METHOD - {"wire.internal"}
+_OF_METHODS = {
+    name: frozenset(method.errors) - _BEFORE_THE_METHOD - {"wire.internal"}
+    for name, method in METHODS.items()
+}
 _STARTS = (b"GET ", b"POST ", b"PRI ")
 _UNREAD = object()
 
@@ -182,7 +185,7 @@ def _want_one(found: Wants, line: bytes) -> None:
     elif not isinstance(mine.get("params", {}), dict | list):
         found.single.append(Want(given, "", _UNREADABLE, line))
     else:
-        errors = _ANY if method in METHODS else _NO_SUCH_METHOD
+        errors = _OF_METHODS.get(method, _NO_SUCH_METHOD)
         found.single.append(Want(given, method, errors, line))
 
 

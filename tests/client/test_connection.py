@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-import livehandle
 from livehandle import Connection, LiveHandleError
 from support.scripted_daemon import (
     HANG_UP,
@@ -36,10 +35,6 @@ def pair() -> Iterator[tuple[Connection, socket.socket]]:
 
 def client(daemon: ScriptedDaemon) -> Connection:
     return Connection.open(str(daemon.path), answer_timeout=_S)
-
-
-def test_the_library_has_three_public_names() -> None:
-    assert livehandle.__all__ == ["Connection", "Event", "LiveHandleError"]
 
 
 def test_a_call_sends_one_line_and_returns_the_result() -> None:

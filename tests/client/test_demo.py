@@ -60,9 +60,14 @@ def output(tmp_path: Path) -> Path:
     return tmp_path / "reply.wav"
 
 
-def run(monkeypatch: pytest.MonkeyPatch, output: Path | None, *parts: tuple[str, Part]) -> int:
+def run(
+    monkeypatch: pytest.MonkeyPatch,
+    output: Path | None,
+    *parts: tuple[str, Part],
+    quiet: bool = False,
+) -> int:
     monkeypatch.setattr(module, "_PARTS", parts)
-    return demo(Namespace(output=str(output) if output else None, json=False))
+    return demo(Namespace(output=str(output) if output else None, json=False, quiet=quiet))
 
 
 def test_a_demo_that_went_well_says_where_the_reply_is(
@@ -76,6 +81,15 @@ def test_a_demo_that_went_well_says_where_the_reply_is(
     assert f"aplay {output}" in told
     with wave.open(str(output), "rb") as reply:
         assert reply.readframes(100) == b"\1\2" * 50
+
+
+def test_with_quiet_only_the_replys_place_or_what_is_missing_is_told(
+    output: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, output, ("One", saying(b"\1\2")), quiet=True) == 0
+    assert capsys.readouterr() == (f"{output}\n", "")
+    assert run(monkeypatch, output, ("One", raising(Missed("no reply"))), quiet=True) == 1
+    assert capsys.readouterr() == ("", "livectl: One: no reply\n")
 
 
 def test_without_a_name_the_reply_has_a_directory_of_its_own(

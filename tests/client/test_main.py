@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from livectl.__main__ import exit_code, main
+from livectl.__main__ import main
 from livehandle_proto.errors import ERRORS
 from support.daemon import environment
 from support.livectl import Running, livectl
@@ -17,32 +17,8 @@ from support.scripted_daemon import event, failure, lines, result, scripted_daem
 
 _S = 30.0
 
-EXIT_CODES = [
-    ("daemon.unreachable", 2),
-    ("client.usage", 3),
-    ("auth.missing_key", 4),
-    ("auth.rejected", 4),
-    ("upstream.rejected", 5),
-    ("upstream.quota", 5),
-    ("session.timeout", 6),
-    ("session.not_connected", 1),
-    ("config.invalid", 1),
-    ("wire.internal", 1),
-    ("a.name.of.a.newer.daemon", 1),
-]
 
-
-@pytest.mark.parametrize(("name", "code"), EXIT_CODES)
-def test_an_error_has_its_exit_code(name: str, code: int) -> None:
-    assert exit_code(name) == code
-
-
-@pytest.mark.parametrize("name", ERRORS)
-def test_no_error_is_a_success(name: str) -> None:
-    assert exit_code(name) in {1, 2, 3, 4, 5, 6}
-
-
-@pytest.mark.parametrize(("name", "code"), EXIT_CODES)
+@pytest.mark.parametrize(("name", "code"), [("auth.rejected", 4), ("session.timeout", 6)])
 def test_an_error_is_one_line_with_its_name(
     name: str, code: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -105,7 +81,7 @@ def test_wrong_usage_is_told_like_any_error(
 def test_ctrl_c_exits_130_without_a_word() -> None:
     with scripted_daemon({"events": result({}, event("live.turn_complete", turn=0))}) as daemon:
         running = Running(daemon.path, "events")
-        running.read_until("turn=0\n")
+        running.read_until("turn     0 complete\n")
         assert running.signal(signal.SIGINT) == (130, "", "")
 
 

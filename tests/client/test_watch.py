@@ -5,8 +5,6 @@ import json
 import pytest
 
 from livectl.__main__ import main
-from livectl.watch import line
-from livehandle import Event
 from support.scripted_daemon import (
     ScriptedDaemon,
     event,
@@ -24,30 +22,7 @@ def run(daemon: ScriptedDaemon, *words: str) -> int:
     return main(["--socket", str(daemon.path), *words])
 
 
-def told(topic: str, **data: object) -> str:
-    return line(Event({"topic": topic, "cursor": "k3f9:7", "data": data}))
-
-
-@pytest.mark.parametrize(
-    ("topic", "data", "shown"),
-    [
-        ("live.text_delta", {"text": "Hel"}, '"Hel"'),
-        ("live.text_delta", {"text": "a\n\x1b[31mé"}, '"a\\n\\u001b[31mé"'),
-        ("live.input_transcript", {"text": "Hi", "is_final": True}, '"Hi"'),
-        ("live.vad_start", {}, ""),
-        ("live.turn_complete", {"turn": 3}, "turn=3"),
-        ("session.phase_changed", {"phase": "a", "previous": "b"}, "phase=a previous=b"),
-        ("live.error", {"message": "two\nlines"}, 'message="two\\nlines"'),
-        ("live.audio", {"data": "AAAA" * 100, "mime_type": "x"}, "data=(300 bytes) mime_type=x"),
-        ("session.tool_call", {"function_calls": [{"id": "1"}]}, 'function_calls=[{"id": "1"}]'),
-    ],
-)
-def test_an_event_is_one_line(topic: str, data: dict[str, object], shown: str) -> None:
-    assert told(topic, **data).split(maxsplit=2) == ["k3f9:7", topic, *([shown] if shown else [])]
-    assert "\n" not in told(topic, **data)
-
-
-@pytest.mark.parametrize("method", ["events", "subscribe"])
+@pytest.mark.parametrize("command", ["watch", "events", "subscribe"])
 @pytest.mark.parametrize(
     ("words", "params"),
     [
@@ -55,13 +30,16 @@ def test_an_event_is_one_line(topic: str, data: dict[str, object], shown: str) -
         (["live.*", "live.audio"], {"topics": ["live.*", "live.audio"]}),
         (["--since", "k3f9:4"], {"since": "k3f9:4"}),
         (["--snapshot"], {"snapshot": True}),
+        (["--topics", "live.*, tool.*"], {"topics": ["live.*", "tool.*"]}),
+        (["live.audio", "--topics", "live.*"], {"topics": ["live.audio", "live.*"]}),
     ],
 )
 def test_a_subscription_asks_for_what_is_named(
-    method: str, words: list[str], params: dict[str, object]
+    command: str, words: list[str], params: dict[str, object]
 ) -> None:
+    method = "events" if command == "watch" else command
     with scripted_daemon({method: result(SUBSCRIBED, BYE)}) as daemon:
-        assert run(daemon, method, *words) == 0
+        assert run(daemon, command, *words) == 0
     assert daemon.sent(method) == [params]
 
 
@@ -99,8 +77,11 @@ def test_who_was_too_slow_goes_on_where_it_was(capsys: pytest.CaptureFixture[str
         assert run(daemon, "events", "live.*", "--since", "k3f9:1", "--snapshot") == 0
     assert daemon.sent("events")[1] == {"topics": ["live.*"], "since": "k3f9:5"}
     shown = capsys.readouterr()
-    assert [row.split()[1] for row in shown.out.splitlines()] == [
-        *("live.text_delta", "events.lagged", "live.text_delta", "daemon.bye")
+    assert [row.split(maxsplit=2)[1:] for row in shown.out.splitlines()] == [
+        ["model", "a"],
+        ["events", "fell behind: 3 missed"],
+        ["model", "b"],
+        ["daemon", "says goodbye"],
     ]
     assert shown.err == ""
 
@@ -111,3 +92,23 @@ def test_who_was_too_slow_for_the_ring_is_told_so(capsys: pytest.CaptureFixture[
     with scripted_daemon({"events": in_turn(first, again)}) as daemon:
         assert run(daemon, "events") == 0
     assert "events after k3f9:0 are lost" in capsys.readouterr().err
+
+
+def test_with_quiet_nothing_is_noted(capsys: pytest.CaptureFixture[str]) -> None:
+    first = result(SUBSCRIBED, event("events.lagged", 6, last_seq=0, missed=3))
+    again = result(SUBSCRIBED | {"reset": True}, BYE)
+    with scripted_daemon({"events": in_turn(first, again)}) as daemon:
+        assert run(daemon, "watch", "--quiet") == 0
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(("topics", "shown"), [([], 1), (["state.*"], 2), (["state.changed"], 2)])
+def test_the_daemons_own_keys_are_shown_to_who_names_the_state(
+    topics: list[str], shown: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    changes = [event("state.changed", key=key, value=1) for key in ("session:turn_count", "app:a")]
+    with scripted_daemon({"events": result(SUBSCRIBED, *changes, BYE)}) as daemon:
+        assert run(daemon, "watch", *topics) == 0
+        assert capsys.readouterr().out.count(" = 1\n") == shown
+        assert run(daemon, "watch", "--json") == 0
+    assert capsys.readouterr().out.count("\n") == 3  # nothing is left out of JSON

@@ -1,11 +1,15 @@
 """The command `livehandled`: its flags, and what it says of wrong ones."""
 
+import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from livehandle_proto import __version__
+from livehandle_proto.description import FILE
 from livehandle_proto.errors import LiveHandleError
 from livehandled import __main__ as command
 from livehandled import service
@@ -69,6 +73,26 @@ def test_a_configuration_file_is_read_by_flag_and_by_environment(
     monkeypatch.setenv("LIVEHANDLE_CONFIG", str(file))
     assert command.main([]) == 0
     assert [given.loaded.config.session.voice for given in started] == ["Puck"] * 2
+
+
+def test_the_description_is_printed_whatever_the_configuration(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert command.main(["--openrpc", "--config", "/no/such/file"]) == 0
+    assert capsys.readouterr().out == FILE.read_text(encoding="utf-8")
+
+
+def test_the_description_is_printed_without_loading_the_daemon() -> None:
+    program = (
+        "import sys; from livehandled.__main__ import main; code = main(['--openrpc']);"
+        "print([name for name in sys.modules if name == 'livehandled.service'], file=sys.stderr);"
+        "sys.exit(code)"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=True
+    )
+    assert json.loads(ran.stdout)["openrpc"].startswith("1.3.")
+    assert ran.stderr == "[]\n"
 
 
 def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:

@@ -40,8 +40,8 @@ def error(message: str) -> ErrorObject:
     return ErrorObject(code=1300, message=message, data={})
 
 
-def said(text: str) -> t.Transcript:
-    return t.Transcript(text=text)
+def said(text: str) -> t.TranscriptDelta:
+    return t.TranscriptDelta(text=text)
 
 
 def test_l1_connected_sets_the_initial_values() -> None:

@@ -15,7 +15,7 @@ from websockets.exceptions import ConnectionClosed, InvalidMessage, InvalidStatu
 from livehandle_emulator.link import MOST_UNSENT, QUOTA, Link
 from livehandle_emulator.scenario import Scenario
 from livehandle_emulator.service import Service
-from livehandle_proto.faults import At, Fault, When
+from livehandle_proto.faults import Fault, FaultMoment, FaultTiming
 from support.emulator import FAST, GEMINI_PATH, VERTEX_PATH, serving
 from support.live_session import (
     HALF_CASCADE,
@@ -124,7 +124,7 @@ async def test_a_connection_is_closed_with_any_code(code: int) -> None:
     ],
 )
 async def test_a_close_has_its_place_among_the_messages(
-    at: At, when: When, came: list[str]
+    at: FaultMoment, when: FaultTiming, came: list[str]
 ) -> None:
     async with talk(Fault(do="close", at=at, when=when)) as it, it.link() as websocket:
         with suppress(ConnectionClosed):

@@ -17,7 +17,7 @@ from livehandle_emulator.scenario import (
     load_scenario,
 )
 from livehandle_proto.errors import LiveHandleError
-from livehandle_proto.faults import At, Do, Fault
+from livehandle_proto.faults import Fault, FaultKind, FaultMoment
 
 
 def load(tmp_path: Path, text: str) -> Scenario:
@@ -72,7 +72,7 @@ def test_the_documentation_has_every_key_fault_and_moment() -> None:
     documentation = scenario_module.__doc__ or ""
     structs = (Scenario, Timing, Lifetime, ResumptionRules, Tools, CannedReply, Fault)
     names = {name for struct in structs for name in struct.__struct_fields__}
-    names |= {str(name) for name in (*get_args(Do), *get_args(At))} - {"now"}
+    names |= {str(name) for name in (*get_args(FaultKind), *get_args(FaultMoment))} - {"now"}
     assert {name for name in names if not re.search(rf"\b{name}\b", documentation)} == set()
 
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from livehandle_proto.fault_options import OPTIONS, add_options, described, fault_of, in_words
-from livehandle_proto.faults import At, Fault
+from livehandle_proto.faults import Fault, FaultMoment
 from livehandle_proto.wrong_values import WrongValueError
 
 
@@ -115,7 +115,7 @@ def test_the_help_has_every_name_in_the_spelling_of_the_command_line() -> None:
     add_options(parser)
     told = parser.format_help()
     assert "_" not in told
-    assert all(re.search(rf"\b{name.replace('_', '-')}\b", told) for name in get_args(At))
+    assert all(re.search(rf"\b{name.replace('_', '-')}\b", told) for name in get_args(FaultMoment))
     assert re.search("^  stall FOR-MS PINGS$", told, re.MULTILINE)
     assert re.search("^  drop-message$", told, re.MULTILINE)
 

@@ -9,10 +9,10 @@ from livehandle_proto.errors import LiveHandleError
 from livehandle_proto.faults import (
     MEANING,
     OWN_FIELDS,
-    At,
     ClientKind,
-    Do,
     Fault,
+    FaultKind,
+    FaultMoment,
     ServerKind,
     check,
     fault_in,
@@ -26,18 +26,18 @@ NEEDED["delay_pong"] = {"by_ms": 9}
 def test_every_field_has_its_meaning_and_every_own_field_is_one() -> None:
     assert set(MEANING) == set(Fault.__struct_fields__)
     assert {name for names in OWN_FIELDS.values() for name in names} < set(MEANING)
-    assert set(OWN_FIELDS) < set(get_args(Do))
+    assert set(OWN_FIELDS) < set(get_args(FaultKind))
 
 
 def test_the_moments_are_those_of_both_sides() -> None:
     both = {*get_args(ClientKind), *get_args(ServerKind)}
-    assert set(get_args(At)) == {"now", "upgrade", *both}
+    assert set(get_args(FaultMoment)) == {"now", "upgrade", *both}
     assert len(both) == len(get_args(ClientKind)) + len(get_args(ServerKind))
 
 
-@pytest.mark.parametrize("do", get_args(Do))
-def test_a_fault_at_any_moment_is_one_or_refused_in_words(do: Do) -> None:
-    for at, when in product(get_args(At), ("before", "after", "instead")):
+@pytest.mark.parametrize("do", get_args(FaultKind))
+def test_a_fault_at_any_moment_is_one_or_refused_in_words(do: FaultKind) -> None:
+    for at, when in product(get_args(FaultMoment), ("before", "after", "instead")):
         message = at not in ("now", "upgrade")
         never = (do == "go_away" and at == "go_away") or (do == "refuse" and message)
         tree = {"do": do, "at": at, "when": when, **NEEDED.get(do, {})}

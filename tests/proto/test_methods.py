@@ -33,7 +33,7 @@ SENDS = (
 
 # Protocol section 4, as far as this API level goes.
 EXPECTED = {
-    *("daemon.hello", "daemon.ping", "daemon.status", "daemon.shutdown"),
+    *("rpc.discover", "daemon.hello", "daemon.ping", "daemon.status", "daemon.shutdown"),
     *("daemon.fault", "daemon.faults"),
     *("connect", "disconnect", "done", "phase", "session", "session.config"),
     *("send_audio", "send_text", "send_video", "send_tool_response", "update_instruction"),

@@ -137,7 +137,7 @@ def matched(*patterns: str) -> frozenset[str] | None:
     [
         (t.Nothing(), b"{}"),
         (t.Text(text=""), b'{"text":""}'),
-        (t.Transcript(text=" hi"), b'{"text":" hi","is_final":false}'),
+        (t.TranscriptDelta(text=" hi"), b'{"text":" hi","is_final":false}'),
         (t.Audio(data="AAA=", mime_type="audio/pcm"), b'{"data":"AAA=","mime_type":"audio/pcm"}'),
         (
             t.Media(data="AAA=", mime_type="image/png"),

@@ -103,6 +103,7 @@ GOOD: Mapping[str, Json] = {
     **{name: params for name, params in _SENDS.items() if name in METHODS},
     **{f"writer.{name}": params for name, params in _SENDS.items()},
     **{f"session.{name}": params for name, params in _SENDS.items()},
+    "rpc.discover": {},
     "daemon.hello": {},
     "daemon.fault": {"do": "close", "at": "turn_complete"},
     "daemon.faults": {},
@@ -135,8 +136,8 @@ GOOD: Mapping[str, Json] = {
 }
 """Parameters of the right form for each method."""
 
-_NOT_ACCEPTED = {"connect", "done", "extractors.respond", "tools.respond"}
-"""Methods that refuse even these while a session is open, for their meaning."""
+_NOT_ACCEPTED = {"rpc.discover", "connect", "done", "extractors.respond", "tools.respond"}
+"""Methods that refuse even these, for their meaning, while a session is open or lines are short."""
 
 
 def from_types() -> list[Row]:

@@ -257,6 +257,8 @@ def _configurations() -> Iterator[Row]:
 
 
 def _of_the_daemon() -> Iterator[Row]:
+    too_large = "wire.result_too_large"
+    yield Row("rpc.discover", "huge", "", {}, too_large, "max_line_bytes")
     for client in ("", "x" * 64, None):
         yield Row("daemon.hello", "empty", "client", {"client": client}, None)
     for line_bytes in (65_536, 2**30, None):

@@ -38,10 +38,10 @@ def livectl(
 class Running:
     """A livectl under way: read its output, signal it, and wait for its end."""
 
-    def __init__(self, socket: Path, *words: str) -> None:
+    def __init__(self, socket: Path, *words: str, environ: Mapping[str, str] | None = None) -> None:
         self.process = subprocess.Popen(
             [*_COMMAND, str(socket), *words],
-            env=environment(socket.parent),
+            env=environment(socket.parent, environ),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -7,6 +7,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from support.checked import Checked
+
 Message = dict[str, Any]
 
 _TIMEOUT_S = 20.0
@@ -24,7 +26,10 @@ def notification(method: str, **params: object) -> bytes:
 
 
 class WireClient:
-    """A connection to a control socket. Every line it reads is checked against section 2."""
+    """A connection to a control socket.
+
+    Every line it reads is checked against section 2, and every message against the catalogue.
+    """
 
     def __init__(self, connection: socket.socket, *, max_line: int = 65_536) -> None:
         self.connection = connection
@@ -34,6 +39,7 @@ class WireClient:
         connection.settimeout(_TIMEOUT_S)
         self._buffer = b""
         self._ids = 0
+        self.checked = Checked()
 
     @classmethod
     def to(cls, path: Path) -> Self:
@@ -48,10 +54,12 @@ class WireClient:
 
     def send(self, data: bytes) -> None:
         """Write bytes as they are."""
+        self.checked.sent(data)
         self.connection.sendall(data)
 
     def half_close(self) -> None:
         """Write no more."""
+        self.checked.sent(b"\n")  # a final line needs no end
         self.connection.shutdown(socket.SHUT_WR)
 
     def read_line(self) -> bytes:
@@ -70,13 +78,13 @@ class WireClient:
         """Return the next message."""
         line = self.read_line()
         assert line, "the daemon closed the connection"
-        return json.loads(line)
+        return self._message(line)
 
     def read_rest(self) -> list[Any]:
         """Return every message until the daemon closes the connection."""
         messages = []
         while line := self.read_line():
-            messages.append(json.loads(line))
+            messages.append(self._message(line))
         return messages
 
     def event(self, wanted: Callable[[Message], bool] = lambda _event: True) -> Message:
@@ -131,6 +139,11 @@ class WireClient:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
+
+    def _message(self, line: bytes) -> Any:
+        message = json.loads(line)
+        self.checked.received(message)
+        return message
 
     def _next_event(self) -> Message:
         message = self.read()

@@ -25,7 +25,7 @@ from livehandle_proto.tools import (
 from livehandle_proto.topics import RAW_STREAM, SEMANTIC_STREAM, match
 from livehandled.control.dispatch import Handler
 from livehandled.control.handlers import takes
-from livehandled.control.overview import Overview
+from livehandled.control.overview import Overview, description
 from livehandled.control.peer import Peer
 from livehandled.control.sends import Sends
 from livehandled.control.surroundings import EmulatorFaults, Surroundings
@@ -60,6 +60,7 @@ class Calls:
 
     def _of_the_daemon(self) -> Mapping[str, Handler[Peer]]:
         return {
+            "rpc.discover": lambda _peer, _params: description(),
             "daemon.hello": takes(m.Hello, self._hello),
             "daemon.ping": lambda _peer, _params: None,
             "daemon.status": lambda _peer, _params: self._overview.status(),

@@ -1,18 +1,28 @@
 """The answers that show the daemon or the session as a whole."""
 
 import os
+from functools import cache
 
-from livehandle_proto import __version__
+import msgspec
+from msgspec import Raw
+
+from livehandle_proto import API_LEVEL, __version__
 from livehandle_proto import methods as m
+from livehandle_proto.description import FILE
 from livehandle_proto.envelope import MAX_BATCH
 from livehandled.control.peer import Peer
 from livehandled.control.surroundings import Surroundings
 from livehandled.handle import LiveHandle
 from livehandled.hub import Hub
 
-API_LEVEL = 1
 _NAME = "livehandled"
 _CAPABILITIES = ["events.replay", "events.snapshot", "roles", "tools"]
+
+
+@cache
+def description() -> Raw:
+    """Return the OpenRPC document as JSON in one line."""
+    return Raw(msgspec.json.format(FILE.read_bytes(), indent=-1))
 
 
 class Overview:

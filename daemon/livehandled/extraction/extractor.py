@@ -12,8 +12,8 @@ from livehandle_proto.extractors import (
     ExtractorInfo,
     ExtractorRun,
     ExtractorSpec,
+    ExtractorTrigger,
     Promotion,
-    Trigger,
     bad_spec,
     check,
     specs_from_config,
@@ -54,7 +54,7 @@ class _Extractor:
     """Takes time, where `patterns` does not."""
     last_turn: int = 0
 
-    def due(self, trigger: Trigger, turn: int) -> bool:
+    def due(self, trigger: ExtractorTrigger, turn: int) -> bool:
         """Return whether to run (Q3). An interval counts from the last run, first from 0 (Q2)."""
         if self.spec.interval is not None:
             return trigger == "every_turn" and turn - self.last_turn >= self.spec.interval
@@ -216,12 +216,12 @@ class Extraction:
         self._extractors.clear()
         self._runner.clear()
 
-    def _trigger_within(self, trigger: Trigger) -> None:
+    def _trigger_within(self, trigger: ExtractorTrigger) -> None:
         newest = self._transcript.window_with_current(1)
         if newest:
             self._trigger(trigger, newest[-1].turn_number)
 
-    def _trigger(self, trigger: Trigger, turn: int) -> None:
+    def _trigger(self, trigger: ExtractorTrigger, turn: int) -> None:
         occasion = _Occasion(next(self._triggers), Budget())
         for extractor in tuple(self._extractors.values()):
             if extractor.due(trigger, turn):

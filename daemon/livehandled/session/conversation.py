@@ -211,7 +211,7 @@ class Conversation:
 
     def _heard(self, text: str, *, final: bool) -> None:
         self.turn_open = True
-        self._events.append(("input_transcription", t.Transcript(text=text, is_final=final)))
+        self._events.append(("input_transcription", t.TranscriptDelta(text=text, is_final=final)))
 
     def _said(self, text: str, *, final: bool) -> None:
         if self._transcript_is_text:
@@ -221,7 +221,7 @@ class Conversation:
         self.turn_open = True
         if not self._replied:  # else it may trail behind speech that is complete
             self._reply()
-        self._events.append(("output_transcription", t.Transcript(text=text, is_final=final)))
+        self._events.append(("output_transcription", t.TranscriptDelta(text=text, is_final=final)))
 
     def _part(self, part: Part) -> None:
         if part.text:

@@ -195,10 +195,10 @@ class Router:
         match data:
             case t.Text() if name == "text_delta":
                 self._model_wrote(data.text, now)
-            case t.Transcript() if name == "input_transcription":
+            case t.TranscriptDelta() if name == "input_transcription":
                 self._transcript.user_said(data.text)
                 self._user_spoke()
-            case t.Transcript():
+            case t.TranscriptDelta():
                 self._model_said(data.text)
             case t.Usage():
                 self._telemetry.usage(data)

@@ -217,9 +217,11 @@ def _faults(row: Row, answer: dict[str, Any]) -> list[str]:
         return [f"it was accepted: {str(answer)[:200]}"]
     error = answer["error"]
     data, message = error["data"], error["message"]
+    documented = METHODS[row.method].errors
     unreadable = {"wire.parse_error", "wire.invalid_params"}
     names = unreadable if row.error == UNREADABLE else {row.error}
     found = {
+        "not documented": data["name"] not in documented,
         "another name": data["name"] not in names,
         "another param": _begin(data.get("param")) != _begin(row.param),
         "another did_you_mean": data.get("did_you_mean") != row.did_you_mean,

@@ -7,10 +7,12 @@ import msgspec
 
 from livehandle_proto import __version__
 from livehandle_proto import methods as m
+from livehandle_proto.description import FILE
 from livehandle_proto.topics import Nothing
 from livehandled.config.schema import Control, Limits
 from livehandled.control.answers import fitted
 from livehandled.control.dispatch import Answer, Dispatcher
+from livehandled.control.overview import description
 from livehandled.control.peer import Peer
 from support.calls import SESSION, Called
 from support.control import handlers_with
@@ -25,6 +27,22 @@ def test_the_daemon_says_who_it_is_and_what_it_can_do() -> None:
     assert daemon.instance == it.hub.instance
     assert daemon.session == SESSION
     assert daemon.capabilities == ["events.replay", "events.snapshot", "roles", "tools"]
+
+
+def test_the_description_is_the_files_in_one_line_that_needs_a_longer_one_than_usual() -> None:
+    text = bytes(description())
+    assert b"\n" not in text
+    assert msgspec.json.decode(text) == msgspec.json.decode(FILE.read_bytes())
+    assert description() is description()
+    dispatcher = Dispatcher[None](handlers_with({"rpc.discover": lambda _p, _n: description()}))
+    answer = dispatcher.start(None, request("rpc.discover"))
+    assert isinstance(answer, Answer)
+    assert fitted([answer], line_bytes=2**20) == [answer]
+    (refused,) = fitted([answer], line_bytes=m.MIN_LINE_BYTES)
+    assert refused.error is not None
+    data = refused.error["data"]
+    assert isinstance(data, dict)
+    assert (data["name"], data["param"]) == ("wire.result_too_large", "max_line_bytes")
 
 
 def test_the_daemon_says_every_limit_it_is_configured_with() -> None:

@@ -69,7 +69,7 @@ def brief(events: Sequence[SessionEvent]) -> list[str]:
         match data:
             case t.PhaseChange():
                 told.append(f"phase {data.phase}")
-            case t.Text() | t.Transcript():
+            case t.Text() | t.TranscriptDelta():
                 told.append(f"{name} {data.text}")
             case t.TurnComplete():
                 told.append(f"{name} {data.turn}")
@@ -116,8 +116,8 @@ def test_j2_one_message_with_everything_is_told_in_the_order_of_a_conversation()
         ("text_delta", t.Text(text="Hel")),
         ("thought", t.Text(text="hm")),
         ("audio_data", t.Audio(data="AAAA", mime_type="audio/pcm;rate=24000")),
-        ("input_transcription", t.Transcript(text="hi")),
-        ("output_transcription", t.Transcript(text="Hello", is_final=True)),
+        ("input_transcription", t.TranscriptDelta(text="hi")),
+        ("output_transcription", t.TranscriptDelta(text="Hello", is_final=True)),
         ("interaction_status", t.InteractionStatus(status="IDLE")),
         ("usage", t.Usage(total_token_count=7)),
         ("generation_complete", t.Nothing()),

@@ -43,8 +43,8 @@ EVENTS: list[tuple[str, Value, str | None]] = [
     ("text_complete", t.Text(text="a"), "live.text_complete"),
     ("audio_data", AUDIO, "live.audio"),
     ("media", t.Media(data="AAAA", mime_type="image/png"), "live.media"),
-    ("input_transcription", t.Transcript(text="a"), "live.input_transcript"),
-    ("output_transcription", t.Transcript(text="a"), "live.output_transcript"),
+    ("input_transcription", t.TranscriptDelta(text="a"), "live.input_transcript"),
+    ("output_transcription", t.TranscriptDelta(text="a"), "live.output_transcript"),
     ("thought", t.Text(text="a"), "live.thought"),
     ("tool_call", t.ToolCalls(function_calls=CALLS), None),
     ("tool_call_cancelled", t.CallIds(ids=["c1"]), "live.tool_cancelled"),
@@ -200,7 +200,7 @@ def test_i6_transcripts_are_deltas_and_the_turns_end_tells_the_whole_text() -> N
     parts = Parts()
     parts.hear(heard("a table "), heard("for four"), said("Bo"), said("oked."), TURN_COMPLETE)
     deltas = parts.data("live.input_transcript") + parts.data("live.output_transcript")
-    assert [(d.text, d.is_final) for d in deltas if isinstance(d, t.Transcript)] == [
+    assert [(d.text, d.is_final) for d in deltas if isinstance(d, t.TranscriptDelta)] == [
         *[("a table ", False), ("for four", False)],
         *[("Bo", False), ("oked.", False)],
     ]

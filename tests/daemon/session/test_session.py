@@ -846,7 +846,7 @@ def after_a_spoken_turn() -> Parts:
 
 def transcripts(parts: Parts) -> list[str]:
     data = [event.data for event in parts.heard if event.topic.startswith("session.")]
-    return [one.text for one in data if isinstance(one, t.Transcript)]
+    return [one.text for one in data if isinstance(one, t.TranscriptDelta)]
 
 
 def test_deltas_that_are_repeated_are_not_doubled() -> None:

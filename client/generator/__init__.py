@@ -1,0 +1,1 @@
+"""Makes the clients' typed halves of `openrpc.json`: one template a language."""

@@ -1,0 +1,3 @@
+module livehandle
+
+go 1.19

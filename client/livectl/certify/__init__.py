@@ -1,0 +1,1 @@
+"""`livectl certify`: a scripted daemon that tells what a client does wrong."""
