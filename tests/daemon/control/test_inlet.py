@@ -221,6 +221,25 @@ async def test_two_who_send_much_have_whole_turns() -> None:
     assert changes <= 2 * 100 / 10 + 2
 
 
+async def test_lines_that_are_shorter_than_any_request_are_read_a_few_at_a_time() -> None:
+    async with reading() as it, anyio.create_task_group() as tasks:
+        held: list[int] = []
+        it.then = lambda _line: held.append(len(it.inlet.held))
+        tasks.start_soon(it.inlet.run)
+        it.theirs.send(b"{\n")
+        await it.until(1)
+        it.theirs.send(b"{\n" * 10_000)
+        await it.until(10_001)
+        assert max(held) < 1024
+        request = b"x" * 40 + b"\n"
+        it.theirs.send(request)
+        await it.until(10_002)
+        it.theirs.send(request * 500)  # after one of full length as much is read as ever
+        await it.until(10_502)
+        assert max(held[10_002:]) == 499
+        tasks.cancel_scope.cancel()
+
+
 async def test_after_a_long_line_another_is_read_first() -> None:
     async with two_reading(max_line_bytes=40_000) as (long, quiet):
         order: list[str] = []
