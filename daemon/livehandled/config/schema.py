@@ -359,11 +359,11 @@ class Limits(Section, frozen=True, kw_only=True):
             description="Most requests of one connection that are begun in one turn of the loop, "
             "while no other client has sent anything.",
         ),
-    ] = 32
+    ] = 16
     turn_ms: Annotated[
         float,
         Meta(ge=0.1, le=1000, description="Longest that they are begun for, ms."),
-    ] = 1.0
+    ] = 0.25
     client_buffer_bytes: Annotated[
         int,
         Meta(ge=65_536, le=2**30, description="Most that may wait for one slow client, bytes."),

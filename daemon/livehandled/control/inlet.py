@@ -16,7 +16,8 @@ from livehandled.control.readers import Readers
 _READ_BYTES = 65_536
 _SHORTEST_REQUEST = 30
 _FEW_BYTES = 2048
-"""As much is read at a time of lines that are shorter: to cut 64 KiB of them takes milliseconds."""
+"""As much is read at a time of lines that are shorter: to cut 64 KiB of them takes milliseconds.
+Whether they are is seen in the first of as many bytes."""
 _MUCH_BYTES = 16_384
 
 _OVER = object()
@@ -137,10 +138,10 @@ class Inlet:
             self._outlet.breaks()
             return False
         self._sent_much = len(data) > _MUCH_BYTES
-        lines = self.lines.feed(data)
-        short = len(data) < _SHORTEST_REQUEST * len(lines)
+        ends = data.count(b"\n", 0, _FEW_BYTES)
+        short = min(len(data), _FEW_BYTES) < _SHORTEST_REQUEST * ends
         self._read_bytes = _FEW_BYTES if short else _READ_BYTES
-        self.held += lines
+        self.held += self.lines.feed(data)
         return bool(data) and not self.refused
 
     @property
@@ -151,7 +152,8 @@ class Inlet:
         if len(self.held) < 2 and self._batch is None:
             if self.held and not self._outlet.answers_wait:  # most often it is one line
                 self._take_next()
-            return
+            if self._batch is None:
+                return
         self._outlet.gather()
         try:
             self._take_turn()

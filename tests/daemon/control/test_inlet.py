@@ -221,6 +221,26 @@ async def test_two_who_send_much_have_whole_turns() -> None:
     assert changes <= 2 * 100 / 10 + 2
 
 
+async def test_a_batch_by_itself_is_begun_at_once_beside_one_who_sends_much() -> None:
+    async with two_reading(turn_requests=10) as (flooder, quiet):
+        flooder.theirs.send(b"x\n" * 100)
+        quiet.theirs.send(b"y,y\n")
+        await quiet.until(2)
+        assert len(flooder.taken) <= 20
+
+
+async def test_blank_lines_are_read_a_few_at_a_time() -> None:
+    async with reading() as it, anyio.create_task_group() as tasks:
+        tasks.start_soon(it.inlet.run)
+        it.theirs.send(b"\n" * 100 + b"1\n")
+        await it.until(1)
+        assert it.inlet._read_bytes == 2048
+        it.theirs.send(b"x" * 40 + b"\n")
+        await it.until(2)
+        assert it.inlet._read_bytes == 65_536
+        tasks.cancel_scope.cancel()
+
+
 async def test_lines_that_are_shorter_than_any_request_are_read_a_few_at_a_time() -> None:
     async with reading() as it, anyio.create_task_group() as tasks:
         held: list[int] = []
