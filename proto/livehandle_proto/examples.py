@@ -87,8 +87,8 @@ _LIMITS: Json = {
     "client_buffer_bytes": 1048576,
     "pending_calls": 256,
     "subscriptions": 64,
-    "turn_requests": 32,
-    "turn_ms": 1.0,
+    "turn_requests": 16,
+    "turn_ms": 0.25,
     "max_clients": 256,
     "max_clients_per_uid": 192,
 }
