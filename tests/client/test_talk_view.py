@@ -1,28 +1,12 @@
 """What `talk` shows."""
 
-import io
 import json
 
 import pytest
 
 from livectl.talk_view import View
 from livehandle.connection import Event
-
-
-class Out(io.StringIO):
-    """A terminal, or a file, of an encoding."""
-
-    def __init__(self, *, tty: bool = False, encoding: str = "utf-8") -> None:
-        super().__init__()
-        self._tty = tty
-        self._named = encoding
-
-    def isatty(self) -> bool:
-        return self._tty
-
-    @property
-    def encoding(self) -> str:  # type: ignore[override]  # a plain attribute in the stub
-        return self._named
+from support.out import Out
 
 
 def event(topic: str, **data: object) -> Event:

@@ -2,19 +2,17 @@
 
 import fcntl
 import os
-import signal
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
 
 import pytest
 
 from generator.__main__ import generated
-from support.daemon import DaemonProcess, private_directory, running_daemon
+from support.daemon import private_directory, running_daemon
+from support.following import outlives_its_daemon
 from support.toolchains import need
 
 GO = Path(__file__).parents[3] / "client/go"
@@ -83,51 +81,6 @@ def test_the_small_program_talks_to_a_daemon() -> None:
     assert alone.stderr.startswith("No daemon answers (dial unix ")
 
 
-def test_the_client_is_certified() -> None:
-    with program("certify") as certify:
-        command = [sys.executable, "-m", "livectl", "certify", "--", str(certify)]
-        assert "go: " in said(command, os.environ)
-
-
 def test_a_program_goes_on_when_the_daemon_is_killed_and_started_again() -> None:
-    with program("follow") as follow, private_directory() as directory:
-        first = DaemonProcess(directory / "s", "--emulator")
-        try:
-            first.wait_for("listening on")
-            with started(follow, directory / "s") as lines:
-                assert lines.readline() == "following\n"
-                ask(first, lines)
-                first.stop(signal.SIGKILL)
-                assert lines.readline() == "lost: daemon.unreachable\n"
-                second = DaemonProcess(directory / "s", "--emulator")
-                try:
-                    assert lines.readline() == "connected again\n"
-                    assert lines.readline().startswith("anew from: ")
-                    ask(second, lines)
-                finally:
-                    second.close()
-        finally:
-            first.close()
-
-
-@contextmanager
-def started(path: Path, socket: Path) -> Iterator[IO[str]]:
-    """Run a program beside the test; interrupted, it has to end well."""
-    environ = os.environ | {"LIVEHANDLE_SOCKET": str(socket)}
-    with subprocess.Popen([path], env=environ, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        try:
-            yield process.stdout
-            process.send_signal(signal.SIGINT)
-            assert process.wait(_S) == 0
-        finally:
-            process.kill()
-
-
-def ask(daemon: DaemonProcess, lines: IO[str]) -> None:
-    """Have the model call the program's function, and speak of its result."""
-    with daemon.client() as client:
-        client.result("send_text", text="call get_rain")
-        # Turns without words come first, such as the one that calls.
-        assert "answered: get_rain\n" in iter(lines.readline, "")
-        assert lines.readline() == "turn: get_rain answered It rains..\n"
+    with program("follow") as follow:
+        outlives_its_daemon(str(follow))

@@ -2,18 +2,16 @@
 
 import os
 import re
-import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
-from typing import IO
 
 import pytest
 
 from generator.__main__ import generated
-from support.daemon import DaemonProcess, private_directory, running_daemon
+from support.daemon import running_daemon
+from support.following import outlives_its_daemon
 from support.toolchains import need
 
 RUST = Path(__file__).parents[3] / "client/rust"
@@ -90,53 +88,10 @@ def test_the_small_program_talks_to_a_daemon(name: str) -> None:
     assert "No daemon answers at " in alone.stderr
 
 
-@pytest.mark.parametrize("name", ["certify", "certify_async"])
-def test_the_client_is_certified(name: str) -> None:
+def test_the_asynchronous_client_is_certified() -> None:
     command = [sys.executable, "-m", "livectl", "certify", "--language", "rust", "--"]
-    assert "rust: " in said([*command, program(name)], os.environ)
+    assert "rust: " in said([*command, program("certify_async")], os.environ)
 
 
 def test_a_program_goes_on_when_the_daemon_is_killed_and_started_again() -> None:
-    follow = program("follow")
-    with private_directory() as directory:
-        first = DaemonProcess(directory / "s", "--emulator")
-        try:
-            first.wait_for("listening on")
-            with started(follow, directory / "s") as lines:
-                assert lines.readline() == "following\n"
-                ask(first, lines)
-                first.stop(signal.SIGKILL)
-                line = lines.readline()
-                assert line == "lost: daemon.unreachable\n"
-                second = DaemonProcess(directory / "s", "--emulator")
-                try:
-                    while line == "lost: daemon.unreachable\n":  # twice, if it met the dying one
-                        line = lines.readline()
-                    assert line == "connected again\n"
-                    assert lines.readline().startswith("anew from: ")
-                    ask(second, lines)
-                finally:
-                    second.close()
-        finally:
-            first.close()
-
-
-@contextmanager
-def started(path: str, socket: Path) -> Iterator[IO[str]]:
-    """Run a program beside the test."""
-    environ = os.environ | {"LIVEHANDLE_SOCKET": str(socket)}
-    with subprocess.Popen([path], env=environ, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        try:
-            yield process.stdout
-        finally:
-            process.kill()
-
-
-def ask(daemon: DaemonProcess, lines: IO[str]) -> None:
-    """Have the model call the program's function, and speak of its result."""
-    with daemon.client() as client:
-        client.result("send_text", text="call get_rain")
-        while lines.readline() != "answered: get_rain\n":
-            pass  # turns without words, such as the one that calls
-        assert lines.readline() == "turn: get_rain answered It rains..\n"
+    outlives_its_daemon(program("follow"))
