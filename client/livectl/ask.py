@@ -3,8 +3,8 @@
 from argparse import Namespace
 
 from livectl.commands import as_json, open_connection
-from livectl.follow import Reply
 from livectl.usage import read_text
+from livectl.watch.follow import Reply
 from livehandle.connection import Event
 
 

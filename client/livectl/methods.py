@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from shlex import quote
 from textwrap import fill, indent
 
-from livectl.arguments import WIDTH, Parser, Run, add_common
 from livectl.assignments import as_json_value, value
 from livectl.commands import ANSWER_S, as_json, open_connection, show
 from livectl.description import Method, Param, as_word, dashed, methods
 from livectl.options import seconds
+from livectl.parser import WIDTH, Parser, Run, add_common
 from livectl.table import COMMANDS
 from livectl.usage import read_bytes, read_text, usage
 from livehandle_proto.suggest import nearest

@@ -10,11 +10,11 @@ from itertools import chain
 from pathlib import Path
 from typing import TextIO
 
-from livectl import audio as sound
 from livectl.commands import open_connection
-from livectl.follow import Reply
 from livectl.screen import columns
+from livectl.sound import audio as sound
 from livectl.usage import read_bytes, read_text, usage
+from livectl.watch.follow import Reply
 from livehandle.connection import Connection
 
 # Answers that may be under way: pacing does not wait for each.

@@ -23,7 +23,9 @@ _PARTS: dict[str, dict[str, Command]] = {
         ),
         "chat": Command("Converse by typing.", "livectl.chat:chat"),
         "talk": Command(
-            "Converse by microphone and speaker.", "livectl.talk:run", "livectl.talk_options:add"
+            "Converse by microphone and speaker.",
+            "livectl.talk.command:run",
+            "livectl.talk.options:add",
         ),
         "send-text": Command(
             "Send a typed turn.", "livectl.send:text", "livectl.options:send_text"
@@ -36,23 +38,31 @@ _PARTS: dict[str, dict[str, Command]] = {
         ),
         "play": Command(
             "Speak a recording to the model, and hear the reply.",
-            "livectl.play:run",
-            "livectl.play_options:add",
+            "livectl.talk.play:run",
+            "livectl.talk.play_options:add",
         ),
         "record": Command(
             "Record the model's speech as WAV.",
-            "livectl.record:run",
-            "livectl.record_options:add",
+            "livectl.talk.record:run",
+            "livectl.talk.record_options:add",
         ),
     },
     "to watch": {
-        "watch": Command("Print what happens.", "livectl.watch:events", "livectl.options:events"),
-        "events": Command("The same as watch.", "livectl.watch:events", "livectl.options:events"),
+        "watch": Command(
+            "Print what happens.", "livectl.watch.command:events", "livectl.options:events"
+        ),
+        "events": Command(
+            "The same as watch.", "livectl.watch.command:events", "livectl.options:events"
+        ),
         "subscribe": Command(
-            "Print the raw session events.", "livectl.watch:subscribe", "livectl.options:events"
+            "Print the raw session events.",
+            "livectl.watch.command:subscribe",
+            "livectl.options:events",
         ),
         "wait": Command(
-            "Wait for a phase, a turn or an event.", "livectl.wait:wait", "livectl.options:wait"
+            "Wait for a phase, a turn or an event.",
+            "livectl.watch.wait:wait",
+            "livectl.options:wait",
         ),
         "phase": Command("Print the session's phase.", "livectl.commands:phase"),
         "status": Command("Print what the daemon is.", "livectl.commands:status"),
@@ -62,9 +72,13 @@ _PARTS: dict[str, dict[str, Command]] = {
             "Open a session.", "livectl.commands:connect", "livectl.options:connect"
         ),
         "call": Command("Call any method.", "livectl.commands:call", "livectl.options:call"),
-        "doctor": Command("Find out what is wrong, and what to do.", "livectl.doctor:doctor"),
+        "doctor": Command(
+            "Find out what is wrong, and what to do.", "livectl.doctor.command:doctor"
+        ),
         "demo": Command(
-            "Hear a conversation, without a key.", "livectl.demo:demo", "livectl.options:demo"
+            "Hear a conversation, without a key.",
+            "livectl.demo.command:demo",
+            "livectl.options:demo",
         ),
         "fault": Command(
             "Let the built-in emulator fail.", "livectl.faults:fault", "livectl.options:fault"
@@ -81,13 +95,13 @@ _PARTS: dict[str, dict[str, Command]] = {
     "to learn": {
         "help": Command(
             "Explain a command, or errors, topics and so on.",
-            "livectl.help:show",
+            "livectl.help.command:show",
             "livectl.options:help_",
         ),
-        "man": Command("Print a manual page.", "livectl.manual:man", "livectl.options:man"),
+        "man": Command("Print a manual page.", "livectl.help.manual:man", "livectl.options:man"),
         "completions": Command(
             "Print the completions for a shell.",
-            "livectl.completions:completions",
+            "livectl.help.completions:completions",
             "livectl.options:completions",
         ),
     },

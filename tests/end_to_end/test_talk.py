@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from livectl import wave_file
+from livectl.sound import wave_file
 from support.daemon import DaemonProcess, environment, private_directory, running_daemon
 from support.heard import Gathered, reply_of, share_heard
 from support.livectl import Running

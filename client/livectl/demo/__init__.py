@@ -1,0 +1,1 @@
+"""A conversation to hear without a key."""

@@ -1,0 +1,1 @@
+"""What explains livectl: help, manual pages, completions."""

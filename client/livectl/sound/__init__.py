@@ -1,0 +1,1 @@
+"""Sound: samples, WAV files, pace, devices."""

@@ -1,0 +1,1 @@
+"""Conversing by voice: talk, play, record."""

@@ -1,0 +1,1 @@
+"""What happens, printed as it happens."""
