@@ -8,5 +8,8 @@ also platformdirs), so that a command-line client starts quickly.
 
 __version__ = "0.1.0"
 
-API_LEVEL = 1
+API_LEVEL = 2
 """The level of the API: `proto/README.md` says what that is."""
+
+API_COMPATIBLE = 1
+"""The oldest level whose clients still work."""

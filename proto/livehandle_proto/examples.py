@@ -132,7 +132,7 @@ CALLS: Mapping[str, Call] = {
         {
             "name": "livehandled",
             "version": __version__,
-            "api_level": 1,
+            "api_level": 2,
             "api_compatible": 1,
             "instance": _INSTANCE,
             "capabilities": ["events.replay", "events.snapshot", "roles", "tools"],

@@ -68,7 +68,7 @@ def hello(instance: str, line_bytes: int) -> dict[str, object]:
     return {
         "name": "livectl certify",
         "version": "0",
-        "api_level": 1,
+        "api_level": 2,
         "api_compatible": 1,
         "instance": instance,
         "capabilities": ["events.replay", "events.snapshot", "roles", "tools", "x-certify"],

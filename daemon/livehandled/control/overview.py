@@ -6,7 +6,7 @@ from functools import cache
 import msgspec
 from msgspec import Raw
 
-from livehandle_proto import API_LEVEL, __version__
+from livehandle_proto import API_COMPATIBLE, API_LEVEL, __version__
 from livehandle_proto import methods as m
 from livehandle_proto.description import FILE
 from livehandle_proto.envelope import MAX_BATCH
@@ -39,7 +39,7 @@ class Overview:
             name=_NAME,
             version=__version__,
             api_level=API_LEVEL,
-            api_compatible=API_LEVEL,
+            api_compatible=API_COMPATIBLE,
             instance=self._hub.instance,
             capabilities=_CAPABILITIES,
             limits=self._limits(peer),

@@ -57,7 +57,7 @@ def test_a_socket_that_cannot_be_is_wrong_and_has_a_remedy(
     [
         ({"version": __version__, "api_level": 1, "api_compatible": 1}, "ok"),
         ({"version": "0.0.1", "api_level": 1, "api_compatible": 1}, "wrong"),
-        ({"version": __version__, "api_level": 9, "api_compatible": 2}, "wrong"),
+        ({"version": __version__, "api_level": 9, "api_compatible": 9}, "wrong"),
         ({}, "wrong"),
     ],
 )
