@@ -14,12 +14,13 @@ from livectl.sound.microphone import Microphone
 from livectl.sound.speaker import Speaker
 from livectl.talk.view import View
 from livectl.usage import usage
+from livectl.watch.calls import ANSWER_S, Calls
 from livectl.watch.command import Subscription
 from livehandle.connection import Connection, Event
 from livehandle_proto.errors import LiveHandleError
 
 _TICK_S = 0.01
-_TOPICS = ["live.*", "live.audio", "daemon.claim_changed"]
+_TOPICS = ["live.*", "live.audio", "session.tool_call", "daemon.claim_changed"]
 _ROLES = ("mic", "speaker")
 _AWAY_S = 30.0
 """How long a daemon may be away: one that starts again takes a few seconds."""
@@ -85,6 +86,7 @@ class Talk:
         self._sends = False
         """Whether audio has been taken on this connection, and so a session is open."""
         self._expects_reply = True
+        self._calls = Calls()
         self._heard_of_at = time.monotonic()
         self._error: LiveHandleError | None = None
         self._told = ""
@@ -117,7 +119,7 @@ class Talk:
         while not self._over():
             event = events.next(_TICK_S)
             if event is not None:
-                self._take(event)
+                self._take(event, connection)
             self._tick(connection)
 
     def _tick(self, connection: Connection) -> None:
@@ -142,7 +144,7 @@ class Talk:
             connection.call("send_audio", data=data)
             self._sends = True
 
-    def _take(self, event: Event) -> None:
+    def _take(self, event: Event, connection: Connection) -> None:
         now = time.monotonic()
         self._heard_of_at = now
         self._view.event(event)
@@ -150,6 +152,7 @@ class Talk:
             has_room = self._sink.playback.event(event.topic, event.data, now)
         if not has_room:
             self._tell(_NO_ROOM)
+        self._calls.take(event, connection)
         self._judge(event)
 
     def _judge(self, event: Event) -> None:
@@ -158,7 +161,10 @@ class Talk:
             case "live.vad_start":
                 self._expects_reply = True
             case "live.turn_complete":
-                self._expects_reply = self._expects_reply and bool(event.data.get("interrupted"))
+                cut = bool(event.data.get("interrupted"))
+                self._expects_reply = (self._expects_reply and cut) or self._calls.awaited
+            case "live.audio" | "live.text_delta":
+                self._calls.spoken()
             case "live.error":
                 self._error = LiveHandleError.from_json(event.data)
                 self._view.note(self._error.message)
@@ -205,7 +211,10 @@ class Talk:
         with self._sink.lock:
             if not self._source.ended or self._sink.playback.playing(now):
                 return False
-        if self._expects_reply and now - self._heard_of_at > _NO_REPLY_S:
+        silent_s = now - self._heard_of_at
+        if self._calls.answered and silent_s > ANSWER_S:
+            return True
+        if self._expects_reply and not self._calls.awaited and silent_s > _NO_REPLY_S:
             raise LiveHandleError(
                 "session.timeout",
                 f"No reply came within {_NO_REPLY_S:.0f} s of the end of the audio: see livectl "

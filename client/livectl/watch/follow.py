@@ -4,14 +4,13 @@ import sys
 from collections.abc import Callable
 
 from livectl.commands import as_json
+from livectl.watch.calls import ANSWER_S, Calls
 from livectl.watch.command import Subscription
 from livehandle.connection import Connection, Event
 from livehandle_proto.errors import LiveHandleError
 
 _SILENCE_S = 90.0
 """The daemon gives a dead connection up after 75 s, and goes on with another."""
-_ANSWER_S = 10.0
-"""A model that is told what a function answered may have nothing to say of it."""
 _TOPICS = ["live.*", "session.tool_call"]
 _WORDS = {"live.text_delta", "live.output_transcript"}
 _REPLYING = {"model_speaking", "tool_call_pending", "tool_call_executing"}
@@ -50,8 +49,7 @@ class Reply:
         self._speaking = False
         self._cut = False
         self._ended = False
-        self._calls: set[object] = set()
-        self._answered = False
+        self._calls = Calls()
         self._line_open = False
         self._error: LiveHandleError | None = None
 
@@ -69,8 +67,8 @@ class Reply:
         `session.timeout` if nothing happens for a minute and a half.
         """
         while self._expected:
-            silent = self._ended and self._answered and not self._calls
-            if self.listen(_ANSWER_S if silent else _SILENCE_S):
+            silent = self._ended and self._calls.answered
+            if self.listen(ANSWER_S if silent else _SILENCE_S):
                 continue
             if silent:
                 return
@@ -106,25 +104,9 @@ class Reply:
         """Note what the reply consists of: words, and calls that clients carry out."""
         if event.topic in _WORDS:
             self._begun = True
-            self._answered = self._ended = False
-        elif event.topic == "session.tool_call":
-            self._called(event)
-        elif event.topic == "live.tool_cancelled":
-            ids = event.data.get("ids")
-            self._calls.difference_update(ids if isinstance(ids, list) else ())
-        elif event.topic == "live.tool_execution" and event.data.get("call_id") in self._calls:
-            self._calls.discard(event.data["call_id"])
-            self._answered = True
-
-    def _called(self, event: Event) -> None:
-        """Note the calls that clients carry out, and tell of the others."""
-        given = event.data.get("function_calls")
-        calls = (
-            [call for call in given if isinstance(call, dict)] if isinstance(given, list) else []
-        )
-        registered = _registered(self._connection)
-        self._calls.update(call.get("id") for call in calls if call.get("name") in registered)
-        manual = [call for call in calls if call.get("name") not in registered]
+            self._ended = False
+            self._calls.spoken()
+        manual = self._calls.take(event, self._connection)
         if manual and self._notes:
             self._clear()
             told = as_json(manual)
@@ -157,7 +139,7 @@ class Reply:
             )
         elif event.data.get("reason") != "disconnected":  # the end of the session is told next
             # A turn that does not wait for what it calls ends first; the next one tells of it.
-            self._expected = bool(self._calls) or self._answered
+            self._expected = self._calls.awaited
             self._ended = True
 
     def _show(self, event: Event) -> None:
@@ -183,14 +165,3 @@ def _turn_under_way(connection: Connection) -> int:
         turn = session.get("current_turn")
         return turn if isinstance(turn, int) else -1
     return -1
-
-
-def _registered(connection: Connection) -> set[object]:
-    """Return the names of the functions that clients carry out."""
-    answer = connection.call("tools.list")
-    tools = answer.get("tools") if isinstance(answer, dict) else None
-    return {
-        tool.get("name")
-        for tool in (tools if isinstance(tools, list) else ())
-        if isinstance(tool, dict) and (tool.get("connection") or tool.get("timeout_ms")) is not None
-    }

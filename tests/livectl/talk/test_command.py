@@ -174,6 +174,28 @@ def test_a_turn_that_is_cut_off_is_dropped_and_is_not_the_reply() -> None:
     assert "model  Ho [interrupted]" in done.shown
 
 
+TOOLS = [{"name": "get_time", "connection": "c9", "timeout_ms": 30_000}]
+CALLED = event("session.tool_call", 1, function_calls=[{"id": "1", "name": "get_time"}])
+EXECUTED = event("live.tool_execution", 3, call_id="1", name="get_time", args={}, result={})
+
+
+def test_the_turn_about_a_call_that_was_not_waited_for_is_heard_too() -> None:
+    audio = result(None, CALLED, turn_over(2), EXECUTED, spoken(4), turn_over(5))
+    done = held(script(send_audio=audio, tools__list=result({"tools": TOOLS})))
+    assert done.error is None
+    assert done.speaker.played == b"\3\4" * 480
+
+
+def test_a_model_that_says_nothing_of_an_answer_has_said_all(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(talk, "ANSWER_S", 0.01)
+    audio = result(None, CALLED, turn_over(2), EXECUTED)
+    done = held(script(send_audio=audio, tools__list=result({"tools": TOOLS})))
+    assert done.error is None
+    assert done.shown == ["  you  Hi", "model  Ho"]
+
+
 def test_roles_can_be_taken_by_force() -> None:
     done = held(script(), force=True)
     assert done.daemon.sent("claim")[0] == {"role": "mic", "force": True}

@@ -188,7 +188,7 @@ def test_only_the_calls_that_nobody_carries_out_are_told(
 def test_a_model_that_says_nothing_of_an_answer_has_said_all(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(follow, "_ANSWER_S", 0.01)
+    monkeypatch.setattr(follow, "ANSWER_S", 0.01)
     turn = [called("get_time"), said("Wait."), ended(0), executed("get_time")]
     script = {
         "session": result(IDLE),
