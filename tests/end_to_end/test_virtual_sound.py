@@ -2,7 +2,11 @@
 
 import ctypes.util
 import json
+import os
+import re
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -10,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from support.daemon import DaemonProcess, private_directory, running_daemon
+from support.daemon import DaemonProcess, environment, private_directory, running_daemon
 from support.heard import reply_of, share_heard
 from support.livectl import Running, livectl
 from support.sound_server import TOOLS, SoundServer, sound_server
@@ -88,3 +92,32 @@ def test_the_devices_of_the_machine_are_listed(server: SoundServer, daemon: Daem
     listed = [json.loads(line) for line in done.out.splitlines()]
     (default,) = [one for one in listed if one["default"] == ["input", "output"]]
     assert default["name"] == "default"
+
+
+def test_the_pipe_of_the_readme_is_a_conversation(
+    server: SoundServer, daemon: DaemonProcess
+) -> None:
+    need(["arecord", "aplay"])
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    (pipe,) = re.findall(r"^arecord .*\n .*$", readme, re.MULTILINE)
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    given = {**server.environ, "PATH": path, "LIVEHANDLE_SOCKET": str(daemon.path)}
+    del given["PULSE_LATENCY_MSEC"]  # with it aplay, which has half a second of its own, waits
+    with daemon.client() as listener:
+        listener.result("events", topics=["live.*", "live.audio", "daemon.claim_changed"])
+        talk = subprocess.Popen(
+            ["bash", "-c", pipe],
+            env=environment(daemon.path.parent, given),
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        try:
+            listener.event(lambda event: event["data"].get("role") == "speaker")
+            server.say(SPEECH)
+            reply = reply_of(listener)
+            begin = server.speaker.speech(0, 0.5)
+            end = server.speaker.silence(begin, 0.4)
+            assert share_heard(reply, server.speaker.data[begin:end]) > 0.9
+        finally:
+            os.killpg(talk.pid, signal.SIGTERM)
+            talk.wait(20)
