@@ -13,6 +13,8 @@ FLOORS = {
     "livehandle_proto": 1,
     "livehandled.config": 2,
     "livehandled.gemini": 2,
+    "livehandled.redaction": 2,
+    "livehandled.beginnings": 2,
     "livehandled.voice": 2,
     "livehandled": 3,  # hub, telemetry
     "livehandled.session": 3,
@@ -21,7 +23,10 @@ FLOORS = {
     "livehandled.service": 6,
     "livehandled.__main__": 6,
 }
-SANS_IO = ("livehandled.gemini", "livehandled.voice", "livehandle_proto")
+SANS_IO = (
+    *("livehandled.gemini", "livehandled.voice", "livehandled.redaction", "livehandled.beginnings"),
+    "livehandle_proto",
+)
 LOOPS_AND_SOCKETS = {"asyncio", "anyio", "socket", "websockets", "threading", "time"}
 # They live beside the floors: what each may reach.
 BESIDE = {

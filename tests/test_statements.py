@@ -58,12 +58,10 @@ REASONS = {
     "E9": APPLICATION,
     "H17": "Prometheus text comes with the metrics listener.",
     "I8": LANES,
-    "I12": "There is no redaction to be configured yet.",
     "I13": "Of callbacks: here clients get events.",
     "J9": "The service's setupComplete carries no handle (wire 3.1).",
     "K11": "Errors have names here, and a sentence that says what to do.",
     "K2": "Delays are random: many clients would come back in the same moment.",
-    "M7": "There is no redaction to be configured yet.",
     "M8": "The journal is not written to a file.",
     "O6": "A cut touches our transcript alone: there is no frame for it, so none to be seen.",
 }

@@ -214,6 +214,17 @@ const (
 	QueueContextRoleUser  QueueContextRole = "user"
 )
 
+// RecordingReason is one of these texts; a newer daemon may have others.
+type RecordingReason string
+
+const (
+	RecordingReasonStarted  RecordingReason = "started"
+	RecordingReasonStopped  RecordingReason = "stopped"
+	RecordingReasonFull     RecordingReason = "full"
+	RecordingReasonFailed   RecordingReason = "failed"
+	RecordingReasonStopping RecordingReason = "stopping"
+)
+
 // ResumedRestored is one of these texts; a newer daemon may have others.
 type ResumedRestored string
 
@@ -248,7 +259,7 @@ const (
 	WriterKindDirect   WriterKind = "direct"
 )
 
-// Audio: Speech of the model: base64 of 16-bit little-endian mono samples.
+// Audio: Speech of the model: bytes of 16-bit little-endian mono samples.
 //
 // `mime_type` states the rate, as a rule `audio/pcm;rate=24000`. What is too long for one line
 // comes as several events, each whole samples, to be played one after another.
@@ -533,6 +544,15 @@ type InteractionStatus struct {
 	Status string `json:"status"`
 }
 
+// KeptRecording: A recording on disk.
+type KeptRecording struct {
+	Name string `json:"name"`
+	// Of its files.
+	Bytes int64 `json:"bytes"`
+	// When it was written last: wall clock, since 1970.
+	ModifiedMs int64 `json:"modified_ms"`
+}
+
 // Lagged: The last event that was sent, and how many were not.
 //
 // The subscription has ended: subscribe again with `since` to go on without loss.
@@ -571,6 +591,12 @@ type Media struct {
 	Part *int64 `json:"part,omitempty"`
 	// By default 1.
 	Parts *int64 `json:"parts,omitempty"`
+}
+
+// Metrics: What the daemon measures, as Prometheus reads it.
+type Metrics struct {
+	// Prometheus' text format, version 0.0.4.
+	Exposition string `json:"exposition"`
 }
 
 // Mutation: One entry of the journal.
@@ -661,6 +687,50 @@ type Reconnecting struct {
 	Cause   string `json:"cause"`
 }
 
+// Recording: A recording, and how much there is of it.
+type Recording struct {
+	Name string `json:"name"`
+	// The file of the wire, JSON lines; null where it is not recorded.
+	Wire *string `json:"wire"`
+	// The file of the sound, stereo WAV, the user left and the model right.
+	Audio *string `json:"audio"`
+	// Whether texts in it are masked as the configuration says.
+	Redacted bool `json:"redacted"`
+	// Wall clock, since 1970.
+	StartedMs  int64 `json:"started_ms"`
+	DurationMs int64 `json:"duration_ms"`
+	// Of the wire, both directions.
+	Frames     int64 `json:"frames"`
+	WireBytes  int64 `json:"wire_bytes"`
+	AudioBytes int64 `json:"audio_bytes"`
+	// Frames and pieces of sound that came faster than the disk took them.
+	Dropped int64 `json:"dropped"`
+}
+
+// RecordingChange: A recording that began or ended.
+type RecordingChange struct {
+	Reason    RecordingReason `json:"reason"`
+	Recording Recording       `json:"recording"`
+	// Why it could not be written, and what to do.
+	Message *string `json:"message,omitempty"`
+}
+
+// Recordings: The recordings that are kept, oldest first, and the directory they are in.
+type Recordings struct {
+	Directory  string          `json:"directory"`
+	Recordings []KeptRecording `json:"recordings"`
+}
+
+// Reloaded: The keys whose values have changed, by when that counts.
+type Reloaded struct {
+	// At once; limits of a connection for those who connect from now on.
+	Applied []string `json:"applied"`
+	// With the next session.
+	AtConnect []string `json:"at_connect"`
+	// With the next start of the daemon: until then they keep their value.
+	AtRestart []string `json:"at_restart"`
+}
+
 // ResumeHandle: Whether the service has given a handle to resume with. A secret: it is not told
 // itself.
 type ResumeHandle struct {
@@ -724,6 +794,11 @@ type Snapshot struct {
 	Telemetry    map[string]json.RawMessage `json:"telemetry"`
 }
 
+// Stalled: The model speaks and is not heard: how long the user has heard nothing by now.
+type Stalled struct {
+	SilentMs int64 `json:"silent_ms"`
+}
+
 // StateChange: One key has changed; also told where the new value equals the old.
 //
 // Data of `state.changed`.
@@ -753,15 +828,19 @@ type StateValue struct {
 
 // Status: The daemon at a glance.
 type Status struct {
-	Name     string       `json:"name"`
-	Version  string       `json:"version"`
-	PID      int64        `json:"pid"`
-	Instance string       `json:"instance"`
-	Socket   string       `json:"socket"`
-	UptimeMs int64        `json:"uptime_ms"`
-	Clients  []ClientInfo `json:"clients"`
-	LastSeq  int64        `json:"last_seq"`
-	Session  Session      `json:"session"`
+	Name     string `json:"name"`
+	Version  string `json:"version"`
+	PID      int64  `json:"pid"`
+	Instance string `json:"instance"`
+	Socket   string `json:"socket"`
+	// Where the configuration is read from, if there is such a file. From level 2 on.
+	ConfigFile string       `json:"config_file"`
+	UptimeMs   int64        `json:"uptime_ms"`
+	Clients    []ClientInfo `json:"clients"`
+	LastSeq    int64        `json:"last_seq"`
+	Session    Session      `json:"session"`
+	// Why the session cannot be kept for a restart just now. From level 2 on.
+	SnapshotFailure *string `json:"snapshot_failure,omitempty"`
 }
 
 // Stopping: Why the daemon stops: `shutdown` or the name of a signal.
@@ -986,6 +1065,15 @@ func (c *Client) DaemonStatus(ctx context.Context) (Status, error) {
 	return result, err
 }
 
+// DaemonReload calls daemon.reload. Read the configuration again, all of it or nothing.
+//
+// Errors: config.invalid.
+func (c *Client) DaemonReload(ctx context.Context) (Reloaded, error) {
+	var result Reloaded
+	err := c.Call(ctx, "daemon.reload", nil, &result)
+	return result, err
+}
+
 // DaemonShutdown calls daemon.shutdown. Stop the daemon, answering what is pending.
 func (c *Client) DaemonShutdown(ctx context.Context) error {
 	return c.Call(ctx, "daemon.shutdown", nil, nil)
@@ -1113,7 +1201,7 @@ func (c *Client) SessionConfig(ctx context.Context) (map[string]json.RawMessage,
 
 // SendAudio calls send_audio. Send microphone audio.
 //
-// Base64 of PCM: 16-bit little-endian, mono, 16 kHz.
+// Bytes of PCM: 16-bit little-endian, mono, 16 kHz.
 //
 // Errors: audio.bad_base64, audio.empty, audio.misaligned, roles.claimed, session.not_connected,
 // session.setup_failed, session.ended, session.timeout, auth.missing_key, auth.rejected,
@@ -1138,7 +1226,7 @@ func (c *Client) SendText(ctx context.Context, text string) error {
 
 // SendVideo calls send_video. Send one picture.
 //
-// Base64 of one JPEG picture.
+// Bytes of one JPEG picture.
 //
 // Errors: video.not_jpeg, session.not_connected, session.setup_failed, session.ended,
 // session.timeout, auth.missing_key, auth.rejected, upstream.rejected, upstream.quota,
@@ -1260,7 +1348,7 @@ func (c *Client) Writer(ctx context.Context) (Writer, error) {
 
 // WriterSendAudio calls writer.send_audio. Send audio unheard, context that waits goes first.
 //
-// Base64 of PCM: 16-bit little-endian, mono, 16 kHz.
+// Bytes of PCM: 16-bit little-endian, mono, 16 kHz.
 //
 // Errors: audio.bad_base64, audio.empty, audio.misaligned, roles.claimed, session.not_connected,
 // session.setup_failed, session.ended, session.timeout, auth.missing_key, auth.rejected,
@@ -1285,7 +1373,7 @@ func (c *Client) WriterSendText(ctx context.Context, text string) error {
 
 // WriterSendVideo calls writer.send_video. Send one picture, context that waits goes first.
 //
-// Base64 of one JPEG picture.
+// Bytes of one JPEG picture.
 //
 // Errors: video.not_jpeg, session.not_connected, session.setup_failed, session.ended,
 // session.timeout, auth.missing_key, auth.rejected, upstream.rejected, upstream.quota,
@@ -1359,7 +1447,7 @@ func (c *Client) WriterDisconnect(ctx context.Context) error {
 
 // SessionSendAudio calls session.send_audio. Send audio unheard, past the context that waits.
 //
-// Base64 of PCM: 16-bit little-endian, mono, 16 kHz.
+// Bytes of PCM: 16-bit little-endian, mono, 16 kHz.
 //
 // Errors: audio.bad_base64, audio.empty, audio.misaligned, roles.claimed, session.not_connected,
 // session.setup_failed, session.ended, session.timeout, auth.missing_key, auth.rejected,
@@ -1384,7 +1472,7 @@ func (c *Client) SessionSendText(ctx context.Context, text string) error {
 
 // SessionSendVideo calls session.send_video. Send one picture, past the context that waits.
 //
-// Base64 of one JPEG picture.
+// Bytes of one JPEG picture.
 //
 // Errors: video.not_jpeg, session.not_connected, session.setup_failed, session.ended,
 // session.timeout, auth.missing_key, auth.rejected, upstream.rejected, upstream.quota,
@@ -1549,6 +1637,14 @@ func (c *Client) StateKeys(ctx context.Context, params StateKeysParams) (StateKe
 // Errors: state.bad_key.
 func (c *Client) StateClearPrefix(ctx context.Context, prefix string) error {
 	return c.Call(ctx, "state.clear_prefix", map[string]any{"prefix": prefix}, nil)
+}
+
+// StateForget calls state.forget. Forget the last session and the state, on disk too; while none
+// is open.
+//
+// Errors: session.already_connected.
+func (c *Client) StateForget(ctx context.Context) error {
+	return c.Call(ctx, "state.forget", nil, nil)
 }
 
 // StateMutationsSince calls state.mutations_since. The journal after a cursor.
@@ -1744,6 +1840,9 @@ func (c *Client) Claims(ctx context.Context) (Claims, error) {
 // snapshot.
 //
 // What came after `since` is replayed, so a snapshot comes with it only where it cannot be.
+//
+// Topics are such as [TopicLiveTextDelta], or live.*, session.* or *. Audio comes to those alone who
+// name [TopicLiveAudio] or [TopicSessionAudioData].
 type EventsParams struct {
 	Topics   []string `json:"topics,omitempty"`
 	Since    string   `json:"since,omitempty"`
@@ -1761,6 +1860,9 @@ func (c *Client) Events(ctx context.Context, params EventsParams) (*Subscription
 // snapshot.
 //
 // What came after `since` is replayed, so a snapshot comes with it only where it cannot be.
+//
+// Topics are such as [TopicLiveTextDelta], or live.*, session.* or *. Audio comes to those alone who
+// name [TopicLiveAudio] or [TopicSessionAudioData].
 type SubscribeParams struct {
 	Topics   []string `json:"topics,omitempty"`
 	Since    string   `json:"since,omitempty"`
@@ -1787,6 +1889,59 @@ func (c *Client) Unsubscribe(ctx context.Context, subscription string) error {
 func (c *Client) Telemetry(ctx context.Context) (map[string]json.RawMessage, error) {
 	var result map[string]json.RawMessage
 	err := c.Call(ctx, "telemetry", nil, &result)
+	return result, err
+}
+
+// Metrics calls metrics. All metrics as Prometheus reads them.
+func (c *Client) Metrics(ctx context.Context) (Metrics, error) {
+	var result Metrics
+	err := c.Call(ctx, "metrics", nil, &result)
+	return result, err
+}
+
+// Recording calls recording. The recording that runs, or null.
+func (c *Client) Recording(ctx context.Context) (Recording, error) {
+	var result Recording
+	err := c.Call(ctx, "recording", nil, &result)
+	return result, err
+}
+
+// RecordingList calls recording.list. The recordings that are kept.
+//
+// Errors: recording.failed.
+func (c *Client) RecordingList(ctx context.Context) (Recordings, error) {
+	var result Recordings
+	err := c.Call(ctx, "recording.list", nil, &result)
+	return result, err
+}
+
+// RecordingStartParams are what RecordingStart takes. What to record: the wire to the model's
+// service, the sound, or both; and under which name.
+//
+// Without a name it is the time, as in `20260301-081500`, in UTC.
+type RecordingStartParams struct {
+	Name string `json:"name,omitempty"`
+	// By default true.
+	Wire *bool `json:"wire,omitempty"`
+	// By default true.
+	Audio *bool `json:"audio,omitempty"`
+}
+
+// RecordingStart calls recording.start. Record the wire and the sound, on the daemon's disk.
+//
+// Errors: recording.running, recording.failed.
+func (c *Client) RecordingStart(ctx context.Context, params RecordingStartParams) (Recording, error) {
+	var result Recording
+	err := c.Call(ctx, "recording.start", params, &result)
+	return result, err
+}
+
+// RecordingStop calls recording.stop. End the recording; answers when it is on disk.
+//
+// Errors: recording.not_running, recording.failed.
+func (c *Client) RecordingStop(ctx context.Context) (Recording, error) {
+	var result Recording
+	err := c.Call(ctx, "recording.stop", nil, &result)
 	return result, err
 }
 
@@ -1835,6 +1990,7 @@ const (
 	TopicLiveTurnComplete           = "live.turn_complete"           // The turn has ended.
 	TopicLiveTurnMetrics            = "live.turn_metrics"            // What the turn cost.
 	TopicLiveTelemetry              = "live.telemetry"               // All metrics, every metrics.interval_ms.
+	TopicLiveStalled                = "live.stalled"                 // The model fell silent amid a reply.
 	TopicLiveInterrupted            = "live.interrupted"             // The user cut the model off: stop playing.
 	TopicLiveConnected              = "live.connected"               // The session is set up.
 	TopicLiveReconnecting           = "live.reconnecting"            // The connection is opened again.
@@ -1850,6 +2006,7 @@ const (
 	TopicEventsDropped              = "events.dropped"               // Events of a stream topic were dropped here.
 	TopicDaemonNotificationFailed   = "daemon.notification_failed"   // A call without id failed.
 	TopicDaemonClaimChanged         = "daemon.claim_changed"         // Another holds a role.
+	TopicDaemonRecordingChanged     = "daemon.recording_changed"     // A recording began or ended.
 	TopicDaemonStopping             = "daemon.stopping"              // The daemon has begun to stop.
 	TopicDaemonBye                  = "daemon.bye"                   // The last event: the daemon closes the connection.
 )
@@ -2005,6 +2162,9 @@ type LiveTurnMetrics TurnMetrics
 // LiveTelemetry is the data of live.telemetry. All metrics, every metrics.interval_ms.
 type LiveTelemetry Telemetry
 
+// LiveStalled is the data of live.stalled. The model fell silent amid a reply.
+type LiveStalled Stalled
+
 // LiveInterrupted is the data of live.interrupted. The user cut the model off: stop playing.
 type LiveInterrupted Nothing
 
@@ -2041,6 +2201,9 @@ type DaemonNotificationFailed FailedNotification
 // DaemonClaimChanged is the data of daemon.claim_changed. Another holds a role.
 type DaemonClaimChanged ClaimChange
 
+// DaemonRecordingChanged is the data of daemon.recording_changed. A recording began or ended.
+type DaemonRecordingChanged RecordingChange
+
 // DaemonStopping is the data of daemon.stopping. The daemon has begun to stop.
 type DaemonStopping Stopping
 
@@ -2049,7 +2212,7 @@ type DaemonBye Nothing
 
 // Event is one event of a subscription.
 type Event struct {
-	// Subscription is empty for what concerns the connection, and for client.*.
+	// Subscription is empty for what concerns the connection, as client.connected does.
 	Subscription string `json:"subscription"`
 	Seq          int64  `json:"seq"`
 	// Cursor is where to go on after this event, as Since of a subscription.
@@ -2158,6 +2321,8 @@ func (e Event) Decode() any {
 		return decode[LiveTurnMetrics](e.Data)
 	case TopicLiveTelemetry:
 		return decode[LiveTelemetry](e.Data)
+	case TopicLiveStalled:
+		return decode[LiveStalled](e.Data)
 	case TopicLiveInterrupted:
 		return decode[LiveInterrupted](e.Data)
 	case TopicLiveConnected:
@@ -2188,6 +2353,8 @@ func (e Event) Decode() any {
 		return decode[DaemonNotificationFailed](e.Data)
 	case TopicDaemonClaimChanged:
 		return decode[DaemonClaimChanged](e.Data)
+	case TopicDaemonRecordingChanged:
+		return decode[DaemonRecordingChanged](e.Data)
 	case TopicDaemonStopping:
 		return decode[DaemonStopping](e.Data)
 	case TopicDaemonBye:
@@ -2272,6 +2439,9 @@ const (
 	ErrWireClosed                ErrorName = "wire.closed"                 // The connection ended before the call was done.
 	ErrDaemonSnapshot            ErrorName = "daemon.snapshot"             // What is kept for a restart cannot be used.
 	ErrConfigInvalid             ErrorName = "config.invalid"              // A configuration value cannot be used.
+	ErrRecordingRunning          ErrorName = "recording.running"           // A recording runs already.
+	ErrRecordingNotRunning       ErrorName = "recording.not_running"       // No recording runs.
+	ErrRecordingFailed           ErrorName = "recording.failed"            // The recording cannot be written or read.
 	ErrClientUsage               ErrorName = "client.usage"                // The command line cannot be carried out.
 )
 
@@ -2393,6 +2563,12 @@ func (n ErrorName) Code() int {
 		return 1907
 	case ErrConfigInvalid:
 		return 1920
+	case ErrRecordingRunning:
+		return 1940
+	case ErrRecordingNotRunning:
+		return 1941
+	case ErrRecordingFailed:
+		return 1942
 	case ErrClientUsage:
 		return 1930
 	}
@@ -2414,7 +2590,8 @@ func (n ErrorName) Retryable() bool {
 		ErrDaemonTooManyClients,
 		ErrWireTooManyPending,
 		ErrRolesClaimed,
-		ErrWireClosed:
+		ErrWireClosed,
+		ErrRecordingFailed:
 		return true
 	}
 	return false
@@ -2430,8 +2607,8 @@ type Error struct {
 	Data map[string]json.RawMessage
 }
 
-// Error returns the message: one sentence that says what to do.
-func (e *Error) Error() string { return e.Message }
+// Error returns the message, one sentence that says what to do, and the name.
+func (e *Error) Error() string { return e.Message + " (" + string(e.Name) + ")" }
 
 // Unwrap returns the name, for errors.Is.
 func (e *Error) Unwrap() error { return e.Name }

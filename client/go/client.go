@@ -2,21 +2,21 @@ package livehandle
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"io"
 	"net"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
 
-const (
-	maxLine      = 16 << 20 // Bytes.
-	greetingTime = 10 * time.Second
-	firstDelay   = 50 * time.Millisecond
-	longestDelay = 2 * time.Second
-)
+var greetingTime = 10 * time.Second // A test takes less.
+
+// delays are waited before one attempt to connect after another, the last one ever again.
+var delays = []time.Duration{
+	0, 50 * time.Millisecond, 100 * time.Millisecond, 200 * time.Millisecond,
+	400 * time.Millisecond, 800 * time.Millisecond, 1600 * time.Millisecond, 2 * time.Second,
+}
 
 // Options say which daemon to call; the zero value is the one that livehandled starts by default.
 type Options struct {
@@ -34,17 +34,16 @@ type Client struct {
 	ctx     context.Context // Until Close.
 	cancel  context.CancelFunc
 	tasks   sync.WaitGroup
+	lastID  atomic.Int64
+	hurry   chan struct{} // Calls that wait send to it, for a reader that waits for room.
 
 	mu            sync.Mutex    // Guards what follows, and what changes of the types below.
-	conn          net.Conn      // Of the newest link, be it of use or not.
-	link          *link         // The one of use; nil while there is none.
+	link          *link         // nil while there is none of use.
 	failure       error         // Why there is none, once an attempt has failed.
 	changed       chan struct{} // Closed when either of them has changed.
-	waiting       int           // Calls that wait for a link.
 	subscriptions []*Subscription
 	registrations []*Registration
-	tools         map[string]Tool
-	running       map[string]*toolRun
+	running       map[string]context.CancelFunc // Calls of tools, by their id.
 }
 
 // Dial connects to the daemon. The error is daemon.unreachable where none answers.
@@ -54,8 +53,8 @@ func Dial(ctx context.Context, options Options) (*Client, error) {
 		return nil, err
 	}
 	c := &Client{
-		options: options, path: path, changed: make(chan struct{}),
-		tools: map[string]Tool{}, running: map[string]*toolRun{},
+		options: options, path: path, hurry: make(chan struct{}), changed: make(chan struct{}),
+		running: map[string]context.CancelFunc{},
 	}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	first, err := c.connect(ctx, 0)
@@ -68,19 +67,11 @@ func Dial(ctx context.Context, options Options) (*Client, error) {
 }
 
 // Close ends the connection: calls fail, subscriptions end, contexts of tools are cancelled. It does
-// not wait for the tools themselves.
+// not wait for the tools themselves. Its error is nil.
 func (c *Client) Close() error {
-	c.mu.Lock()
 	c.cancel()
-	c.set(nil, unreachable("This client is closed."))
-	if c.conn != nil {
-		c.conn.Close()
-	}
-	c.mu.Unlock()
+	c.use(nil, nil)
 	c.tasks.Wait()
-	for _, s := range c.listening() {
-		s.end(io.EOF)
-	}
 	return nil
 }
 
@@ -91,11 +82,11 @@ func (c *Client) Close() error {
 // again, for it may have been carried out. One that begins while there is no connection waits for
 // the first attempt to make it again.
 func (c *Client) Call(ctx context.Context, method string, params, result any) error {
-	wait, err := c.Begin(ctx, method, params)
+	l, err := c.current(ctx)
 	if err != nil {
 		return err
 	}
-	return wait(result)
+	return l.call(ctx, method, params, result, nil)
 }
 
 // Begin makes a call and does not wait for its answer, which the function that it returns does. The
@@ -105,60 +96,64 @@ func (c *Client) Begin(ctx context.Context, method string, params any) (wait fun
 	if err != nil {
 		return nil, err
 	}
-	call, err := c.send(ctx, l, method, params, nil)
-	return func(result any) error {
-		answer, err := c.await(ctx, l, call)
-		if err == nil && result != nil {
-			err = json.Unmarshal(answer, result)
-		}
-		return err
-	}, err
+	return l.begin(ctx, method, params, nil)
 }
 
+// current returns the link of use, once there is one, or an attempt to make one has failed.
 func (c *Client) current(ctx context.Context) (*link, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.waiting++
-	defer func() { c.waiting-- }()
-	for c.link == nil && c.failure == nil && ctx.Err() == nil {
-		changed := c.changed
+	for {
+		c.mu.Lock()
+		l, failure, changed := c.link, c.failure, c.changed
 		c.mu.Unlock()
+		if l != nil || failure != nil {
+			return l, failure
+		}
 		select {
 		case <-changed:
+		case c.hurry <- struct{}{}:
 		case <-ctx.Done():
+			return nil, ctx.Err()
 		}
-		c.mu.Lock()
 	}
-	if c.link == nil && c.failure == nil {
-		return nil, ctx.Err()
+}
+
+// use makes a link the one that calls take, or tells them why there is none.
+func (c *Client) use(l *link, failure error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.ctx.Err() != nil:
+		l, failure = nil, closed()
+	case l != nil && l.err != nil:
+		return // It is lost already.
 	}
-	return c.link, c.failure
+	c.link, c.failure = l, failure
+	close(c.changed)
+	c.changed = make(chan struct{})
 }
 
 // stayConnected makes the connection again, until Close.
 func (c *Client) stayConnected(l *link) {
-	delay := time.Duration(0)
+	next := 0 // Of the delays.
 	for {
 		since := time.Now()
 		<-l.lost
 		if c.ctx.Err() != nil {
 			return
 		}
-		c.tell(clientEvent(TopicClientDisconnected, ClientDisconnected{*l.err}))
-		if time.Since(since) > longestDelay {
-			delay = 0 // Else who accepts and goes at once would be called again without a pause.
+		c.tell(l, clientEvent(TopicClientDisconnected, ClientDisconnected{*l.err}))
+		if time.Since(since) > delays[len(delays)-1] {
+			next = 0 // Else who accepts and goes at once would be called again without a pause.
 		}
 		l = nil
 		for attempt := 1; l == nil; attempt++ {
 			select {
-			case <-time.After(delay):
+			case <-time.After(delays[next]):
 			case <-c.ctx.Done():
 				return
 			}
-			if delay *= 2; delay == 0 {
-				delay = firstDelay
-			} else if delay > longestDelay {
-				delay = longestDelay
+			if next+1 < len(delays) {
+				next++
 			}
 			var err error
 			if l, err = c.connect(c.ctx, attempt); err != nil {
@@ -168,70 +163,35 @@ func (c *Client) stayConnected(l *link) {
 	}
 }
 
-// use makes a link the one that calls take, or tells them why there is none.
-func (c *Client) use(l *link, failure error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.ctx.Err() == nil && (l == nil || !l.isLost()) {
-		c.set(l, failure)
-	}
-}
-
-func (c *Client) set(l *link, failure error) {
-	c.link, c.failure = l, failure
-	close(c.changed)
-	c.changed = make(chan struct{})
-}
-
 // connect makes a link on which everything is as it was on the last one.
 func (c *Client) connect(ctx context.Context, attempt int) (*link, error) {
-	ctx, cancel := context.WithTimeout(ctx, greetingTime)
+	timed, cancel := context.WithTimeout(ctx, greetingTime)
 	defer cancel()
 	var dialer net.Dialer
-	conn, err := dialer.DialContext(ctx, "unix", c.path)
-	for errors.Is(err, syscall.EAGAIN) && ctx.Err() == nil { // More callers than it has accepted yet.
+	conn, err := dialer.DialContext(timed, "unix", c.path)
+	for errors.Is(err, syscall.EAGAIN) && timed.Err() == nil { // More callers than it has accepted yet.
 		time.Sleep(20 * time.Millisecond)
-		conn, err = dialer.DialContext(ctx, "unix", c.path)
+		conn, err = dialer.DialContext(timed, "unix", c.path)
 	}
 	if err != nil {
-		return nil, unreachable("No daemon answers (%v): start one with livehandled.", err)
+		return nil, noDaemon(err)
 	}
 	l := &link{
-		conn: conn, attempt: attempt, out: make(chan []byte), lost: make(chan struct{}),
-		pending: map[int64]*pending{}, streams: map[string]*Subscription{},
+		client: c, conn: conn, attempt: attempt,
+		out: make(chan []byte), lost: make(chan struct{}), pending: map[int64]func(message){},
 	}
-	c.mu.Lock()
-	c.conn = conn
-	if c.ctx.Err() != nil {
-		conn.Close()
-	}
-	c.mu.Unlock()
-	c.spawn(func() { c.read(l) })
+	c.spawn(l.read)
 	c.spawn(l.write)
-	if err := c.greet(ctx, l); err != nil {
-		conn.Close()
-		<-l.lost
-		return nil, err
+	c.spawn(l.closeInTime)
+	if err = l.greet(timed); err == nil {
+		return l, nil
 	}
-	return l, nil
-}
-
-// greet says who calls, and asks for what the last link had.
-func (c *Client) greet(ctx context.Context, l *link) error {
-	hello := DaemonHelloParams{Client: firstOf(c.options.Name, "go"), MaxLineBytes: Ptr[int64](maxLine)}
-	if _, err := c.callOn(ctx, l, "daemon.hello", hello, nil); err != nil {
-		return err
+	conn.Close()
+	<-l.lost
+	if timed.Err() != nil && ctx.Err() == nil {
+		err = silent(c.path)
 	}
-	if err := c.presentTools(ctx, l); err != nil {
-		return err
-	}
-	c.use(l, nil) // Before it is told that the connection is there again.
-	for _, s := range c.listening() {
-		if err := c.subscribe(ctx, l, s); err != nil {
-			return err
-		}
-	}
-	return nil
+	return nil, err
 }
 
 // spawn runs a task that Close waits for.

@@ -4,10 +4,12 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io/fs"
 	"os"
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestAnAnswerIsReadHoweverItIsCut(t *testing.T) {
@@ -125,7 +127,7 @@ func TestAnErrorHasNameCodeAndData(t *testing.T) {
 		if !errors.As(err, &refused) || errors.Is(err, ErrTextEmpty) != known {
 			t.Fatalf("%v", err)
 		}
-		if refused.Name != ErrorName(name) || refused.Code != 1120 || refused.Error() != "Send words." ||
+		if refused.Name != ErrorName(name) || refused.Code != 1120 || refused.Error() != "Send words. ("+name+")" ||
 			!refused.Retryable || string(refused.Data["param"]) != `"text"` {
 			t.Fatalf("%+v", refused)
 		}
@@ -239,6 +241,61 @@ func TestDialFailsWhereNobodyAnswers(t *testing.T) {
 		t.Fatal(err)
 	}
 	silent.expectEnd()
+}
+
+func TestDialTellsWhatIsNotTheDaemon(t *testing.T) {
+	server := newServer(t)
+	for name, reply := range map[string]func(p *peer, hello string) string{
+		"an echo":          func(_ *peer, hello string) string { return hello },
+		"no object":        func(*peer, string) string { return `{"id":1,"result":42}` + "\n" },
+		"no name":          func(*peer, string) string { return `{"id":1,"result":{}}` + "\n" },
+		"no JSON":          func(*peer, string) string { return "220 mail.example\n" },
+		"a line too long":  func(*peer, string) string { return strings.Repeat(" ", maxLine+2) },
+		"nothing, in time": func(*peer, string) string { return "" },
+	} {
+		t.Run(name, func(t *testing.T) {
+			want := "is not livehandled"
+			if strings.HasPrefix(name, "nothing") {
+				defer func(before time.Duration) { greetingTime = before }(greetingTime)
+				greetingTime = time.Millisecond
+				want = "did not answer within 1ms"
+			}
+			failed := make(chan error, 1)
+			go func() {
+				_, err := Dial(within(t), Options{Socket: server.path})
+				failed <- err
+			}()
+			p := server.accept()
+			hello, _ := p.in.ReadString('\n')
+			_, _ = p.conn.Write([]byte(reply(p, hello))) // It may close before it has read all.
+			if err := <-failed; !errors.Is(err, ErrDaemonUnreachable) || !strings.Contains(err.Error(), want) {
+				t.Fatal(err)
+			}
+		})
+	}
+}
+
+func TestASocketOfAnotherUserIsSaidToBeOne(t *testing.T) {
+	if err := noDaemon(fs.ErrPermission); !strings.Contains(err.Error(), "belongs to another user") {
+		t.Fatal(err)
+	}
+	if err := noDaemon(fs.ErrNotExist); !strings.Contains(err.Error(), "start one") {
+		t.Fatal(err)
+	}
+}
+
+func TestAnAnswerMayBeAskedForTwice(t *testing.T) {
+	c, p := newServer(t).client(Options{})
+	wait, err := c.Begin(within(t), "phase", nil)
+	must(t, err)
+	p.reply(p.expect("phase"), PhaseNow{PhaseActive})
+	for range [2]int{} {
+		var now PhaseNow
+		must(t, wait(&now))
+		if now.Phase != PhaseActive {
+			t.Fatal(now)
+		}
+	}
 }
 
 func TestCloseEndsCallsAndSubscriptions(t *testing.T) {

@@ -6,108 +6,150 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"net"
 	"time"
 )
 
+const maxLine = 16 << 20 // Bytes.
+
 // link is one connection.
 type link struct {
+	client  *Client
 	conn    net.Conn
 	attempt int // Which one since the last was lost; 0 of the first link.
 	out     chan []byte
 	lost    chan struct{} // Closed at its end; err is set before.
 	err     *Error
-	lastID  int64
-	pending map[int64]*pending
-	streams map[string]*Subscription
-}
-
-// pending is a call that waits. The reader calls taken before it reads on.
-type pending struct {
-	id     int64
-	taken  func(result json.RawMessage)
-	answer chan message
+	pending map[int64]func(message) // Calls by their id, and what takes the answer.
 }
 
 type message struct {
-	ID     json.RawMessage `json:"id,omitempty"`
+	ID     json.RawMessage `json:"id"`
 	Method string          `json:"method"`
 	Params json.RawMessage `json:"params"`
 	Result json.RawMessage `json:"result"`
 	Error  *Error          `json:"error"`
 }
 
-func (c *Client) callOn(
-	ctx context.Context, l *link, method string, params any, taken func(json.RawMessage),
-) (json.RawMessage, error) {
-	call, err := c.send(ctx, l, method, params, taken)
-	if err != nil {
-		return nil, err
+// greet says who calls, and asks for what the last link had.
+func (l *link) greet(ctx context.Context) error {
+	c := l.client
+	hello := DaemonHelloParams{Client: firstOf(c.options.Name, "go"), MaxLineBytes: Ptr[int64](maxLine)}
+	var daemon struct{ Name string }
+	err := l.call(ctx, "daemon.hello", hello, nil, func(result json.RawMessage) {
+		_ = json.Unmarshal(result, &daemon)
+	})
+	if err == nil && daemon.Name == "" {
+		err = stranger(c.path)
 	}
-	return c.await(ctx, l, call)
+	if err == nil {
+		err = l.presentTools(ctx)
+	}
+	if err != nil {
+		return err
+	}
+	c.use(l, nil) // Before it is told that the connection is there again.
+	for _, s := range c.listening() {
+		if err := s.goOn(ctx, l); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-func (c *Client) send(
-	ctx context.Context, l *link, method string, params any, taken func(json.RawMessage),
-) (*pending, error) {
+func (l *link) call(ctx context.Context, method string, params, result any, taken func(json.RawMessage)) error {
+	wait, err := l.begin(ctx, method, params, taken)
+	if err != nil {
+		return err
+	}
+	return wait(result)
+}
+
+// begin sends a call. The reader calls taken before it reads on, also when nobody waits any more, but
+// not for an error.
+func (l *link) begin(
+	ctx context.Context, method string, params any, taken func(json.RawMessage),
+) (wait func(result any) error, err error) {
+	c, answer := l.client, make(chan message, 1)
 	if params == nil {
 		params = struct{}{}
 	}
-	c.mu.Lock()
-	l.lastID++
-	call := &pending{l.lastID, taken, make(chan message, 1)}
-	l.pending[call.id] = call
-	c.mu.Unlock()
-	request := map[string]any{"jsonrpc": "2.0", "id": call.id, "method": method, "params": params}
-	line, err := json.Marshal(request)
-	if err == nil {
+	id := c.lastID.Add(1)
+	line, err := json.Marshal(map[string]any{"jsonrpc": "2.0", "id": id, "method": method, "params": params})
+	if err != nil {
+		return nil, err
+	}
+	line = append(line, '\n')
+	l.expect(id, func(m message) {
+		if taken != nil && m.Error == nil {
+			taken(m.Result)
+		}
+		answer <- m
+	})
+	for sent := false; !sent; {
 		select {
-		case l.out <- append(line, '\n'):
-			return call, nil
+		case l.out <- line:
+			sent = true
 		case <-l.lost:
-			err = l.err
+			sent = true // The answer is the link's error.
+		case c.hurry <- struct{}{}:
 		case <-ctx.Done():
-			err = ctx.Err()
+			l.expected(id)
+			return nil, ctx.Err()
 		}
 	}
-	c.forget(l, call)
-	return nil, err
-}
-
-func (c *Client) await(ctx context.Context, l *link, call *pending) (json.RawMessage, error) {
-	defer c.forget(l, call)
-	var answer message
-	select {
-	case answer = <-call.answer:
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	case <-l.lost:
-		select {
-		case answer = <-call.answer: // It came before the end.
-		default:
-			return nil, l.err
+	return func(result any) error {
+		for {
+			select {
+			case m := <-answer:
+				answer <- m // For who asks again.
+				return m.read(result)
+			case c.hurry <- struct{}{}:
+			case <-ctx.Done():
+				if taken == nil {
+					l.expected(id)
+				}
+				return ctx.Err()
+			}
 		}
-	}
-	if answer.Error != nil {
-		return nil, answer.Error
-	}
-	return answer.Result, nil
+	}, nil
 }
 
-func (c *Client) forget(l *link, call *pending) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	delete(l.pending, call.id)
+// expect has a call's answer taken, or the error of the link's end: one of them, once.
+func (l *link) expect(id int64, take func(message)) {
+	l.client.mu.Lock()
+	defer l.client.mu.Unlock()
+	if l.err != nil {
+		take(message{Error: l.err})
+		return
+	}
+	l.pending[id] = take
 }
 
-func (l *link) isLost() bool {
-	select {
-	case <-l.lost:
-		return true
-	default:
-		return false
+// expected takes a call from those that wait; nil if it does not.
+func (l *link) expected(id int64) func(message) {
+	l.client.mu.Lock()
+	defer l.client.mu.Unlock()
+	take := l.pending[id]
+	delete(l.pending, id)
+	return take
+}
+
+func (m message) read(result any) error {
+	if m.Error != nil {
+		return m.Error
 	}
+	if result == nil {
+		return nil
+	}
+	return json.Unmarshal(m.Result, result)
+}
+
+// refused returns whether a call has failed for another reason than the link's end, or the context's.
+func (l *link) refused(ctx context.Context, err error) bool {
+	l.client.mu.Lock()
+	defer l.client.mu.Unlock()
+	return err != nil && l.err == nil && ctx.Err() == nil
 }
 
 func (l *link) write() {
@@ -125,35 +167,38 @@ func (l *link) write() {
 	}
 }
 
-func (c *Client) read(l *link) {
-	end := unreachable("The daemon at %s closed the connection: see its log.", c.path)
+// closeInTime closes the connection at Client.Close, which neither reading nor writing notices.
+func (l *link) closeInTime() {
+	select {
+	case <-l.client.ctx.Done():
+	case <-l.lost:
+	}
+	l.conn.Close()
+}
+
+func (l *link) read() {
+	c := l.client
 	lines := bufio.NewScanner(l.conn)
 	lines.Buffer(nil, maxLine+1)
 	lines.Split(wholeLine)
-	for goOn := true; goOn && lines.Scan(); {
-		var m message
-		var syntax *json.SyntaxError
-		if errors.As(json.Unmarshal(lines.Bytes(), &m), &syntax) {
-			end = unreachable("What answers at %s is not livehandled: give its own socket.", c.path)
-			break
-		}
-		var id int64
-		switch {
-		case m.Method == "event":
-			goOn = c.take(l, m.Params)
-		case len(m.ID) > 0 && json.Unmarshal(m.ID, &id) == nil && id > 0:
-			c.answer(l, id, m)
-		case m.Error != nil:
-			end = m.Error // It concerns the connection as a whole, which it ends as a rule.
-		}
+	var end *Error
+	for end == nil && lines.Scan() {
+		end = l.take(lines.Bytes())
 	}
-	l.conn.Close()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.ctx.Err() != nil {
-		end = unreachable("This client is closed.")
+	switch {
+	case c.ctx.Err() != nil:
+		end = closed()
+	case lines.Err() == bufio.ErrTooLong:
+		end = stranger(c.path)
+	case end == nil:
+		end = gone(c.path)
 	}
 	l.err = end
+	for _, take := range l.pending {
+		take(message{Error: end})
+	}
 	if c.link == l {
 		c.link = nil
 	}
@@ -169,52 +214,42 @@ func wholeLine(data []byte, _ bool) (int, []byte, error) {
 	return end + 1, data[:end], nil
 }
 
-func (c *Client) answer(l *link, id int64, m message) {
-	c.mu.Lock()
-	call := l.pending[id]
-	delete(l.pending, id)
-	c.mu.Unlock()
-	if call == nil {
-		return // Nobody waits for it any more.
+// take deals with a line. It returns why the connection ends with it, if it does.
+func (l *link) take(line []byte) *Error {
+	var m message
+	var id int64
+	var syntax *json.SyntaxError
+	if errors.As(json.Unmarshal(line, &m), &syntax) {
+		return stranger(l.client.path)
 	}
-	if call.taken != nil && m.Error == nil {
-		call.taken(m.Result)
+	switch {
+	case m.Method == "event":
+		return l.takeEvent(m.Params)
+	case json.Unmarshal(m.ID, &id) == nil && id > 0:
+		if take := l.expected(id); take != nil {
+			take(m)
+		}
+	default:
+		return m.Error // It concerns the connection as a whole, which it ends as a rule.
 	}
-	call.answer <- m
+	return nil
 }
 
-// take deals with an event. The result is false for the last one of a connection.
-func (c *Client) take(l *link, params json.RawMessage) bool {
+func (l *link) takeEvent(params json.RawMessage) *Error {
+	c := l.client
 	var event Event
 	if err := json.Unmarshal(params, &event); err != nil {
 		c.logf("An event is not as expected: %v", err)
-		return true
+		return nil
 	}
-	lagged := event.Topic == TopicEventsLagged
-	c.mu.Lock()
-	s := l.streams[event.Subscription]
-	if lagged {
-		delete(l.streams, event.Subscription)
-	}
-	c.mu.Unlock()
 	switch {
 	case event.Topic == TopicToolCall && c.called(event):
 	case event.Topic == TopicToolCancel && c.cancelled(event):
-	case s != nil:
-		s.deliver(event)
-		if lagged {
-			c.spawn(func() { _ = c.subscribe(c.ctx, l, s) }) // If the link is lost, the next one has it.
-		}
-	case event.Subscription == "":
-		c.tell(event)
+	default:
+		c.tell(l, event)
 	}
-	return event.Topic != TopicDaemonBye
-}
-
-func newError(name ErrorName, format string, args ...any) *Error {
-	return &Error{Name: name, Code: name.Code(), Message: fmt.Sprintf(format, args...), Retryable: name.Retryable()}
-}
-
-func unreachable(format string, args ...any) *Error {
-	return newError(ErrDaemonUnreachable, format, args...)
+	if event.Topic == TopicDaemonBye {
+		return gone(c.path)
+	}
+	return nil
 }

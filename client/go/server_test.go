@@ -85,7 +85,7 @@ func (s *server) hello() *peer {
 	if hello.Params["max_line_bytes"] != float64(maxLine) {
 		s.t.Fatalf("hello with %v", hello.Params)
 	}
-	p.reply(hello, map[string]any{})
+	p.reply(hello, map[string]any{"name": "livehandled", "novel": 1})
 	return p
 }
 

@@ -59,12 +59,9 @@ func runtimeDirectory() (string, error) {
 
 // isPrivate returns whether it is a directory of this user that nobody else can look into.
 func isPrivate(directory string) bool {
-	found, err := os.Lstat(directory)
-	if err != nil || found.Mode() != fs.ModeDir|0o700 {
-		return false
-	}
-	status, ok := found.Sys().(*syscall.Stat_t)
-	return ok && int(status.Uid) == os.Geteuid()
+	var found syscall.Stat_t
+	err := syscall.Lstat(directory, &found)
+	return err == nil && found.Mode == syscall.S_IFDIR|0o700 && int(found.Uid) == os.Geteuid()
 }
 
 func firstOf(texts ...string) string {

@@ -20,9 +20,11 @@ type Subscription struct {
 
 	client  *Client
 	method  string
+	ctx     context.Context // Until its end.
+	cancel  context.CancelFunc
+	err     error // Why it has ended.
 	queue   chan Event
-	ended   chan struct{} // Closed at the end; err is set before.
-	err     error
+	room    time.Time       // When there was last room in it.
 	params  SubscribeParams // Since is where to go on.
 	link    *link           // The one that has it, by its name there.
 	name    string
@@ -31,15 +33,14 @@ type Subscription struct {
 }
 
 func (c *Client) listen(ctx context.Context, method string, params SubscribeParams) (*Subscription, error) {
-	s := &Subscription{
-		client: c, method: method, params: params,
-		queue: make(chan Event, queueLength), ended: make(chan struct{}),
-	}
+	s := &Subscription{client: c, method: method, params: params, err: io.EOF, queue: make(chan Event, queueLength)}
+	s.ctx, s.cancel = context.WithCancel(c.ctx)
 	l, err := c.current(ctx)
 	if err == nil {
-		err = c.subscribe(ctx, l, s)
+		err = s.ask(ctx, l)
 	}
 	if err != nil {
+		s.cancel()
 		return nil, err
 	}
 	return s, nil
@@ -51,7 +52,8 @@ func (c *Client) listen(ctx context.Context, method string, params SubscribePara
 // where they ended, or after client.reset. Who reads too slowly lets the socket fill: after
 // events.lagged the events go on without loss, after events.dropped audio is missing. A reader that
 // waits for room does not hold up calls for long: events.lagged is then the client's own.
-// The error is io.EOF after Close, or says why the daemon no longer gives the events.
+// The error, after what has come already, is io.EOF after Close, or says why the daemon no longer
+// gives the events.
 func (s *Subscription) Next(ctx context.Context) (Event, error) {
 	select {
 	case event := <-s.queue:
@@ -64,7 +66,9 @@ func (s *Subscription) Next(ctx context.Context) (Event, error) {
 	select {
 	case event := <-s.queue:
 		return event, nil
-	case <-s.ended:
+	case <-s.ctx.Done():
+		s.client.mu.Lock()
+		defer s.client.mu.Unlock()
 		return Event{}, s.err
 	case <-ctx.Done():
 		return Event{}, ctx.Err()
@@ -73,45 +77,47 @@ func (s *Subscription) Next(ctx context.Context) (Event, error) {
 
 // Close ends the subscription. Its error is nil.
 func (s *Subscription) Close() error {
-	c := s.client
 	s.end(io.EOF)
-	c.mu.Lock()
-	l, name := s.link, s.name
-	delete(l.streams, name)
-	c.mu.Unlock()
-	ctx, cancel := context.WithTimeout(c.ctx, greetingTime)
-	defer cancel()
-	// Where it fails, the subscription has ended with its connection.
-	_, _ = c.callOn(ctx, l, "unsubscribe", map[string]any{"subscription": name}, nil)
 	return nil
 }
 
 func (s *Subscription) end(err error) {
-	c := s.client
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	select {
-	case <-s.ended:
-		return
-	default:
-	}
-	s.err = err
-	close(s.ended)
-	for i, one := range c.subscriptions {
-		if one == s {
-			c.subscriptions = append(c.subscriptions[:i:i], c.subscriptions[i+1:]...)
-		}
+	s.client.mu.Lock()
+	defer s.client.mu.Unlock()
+	if s.ctx.Err() == nil {
+		s.err = err
+		s.leave(false)
+		s.cancel()
 	}
 }
 
-// subscribe asks for the events that follow those which there were. The error is nil where only
-// this subscription has failed, and not the first time.
-func (c *Client) subscribe(ctx context.Context, l *link, s *Subscription) error {
-	c.mu.Lock()
-	params, first := s.params, s.link == nil
-	c.mu.Unlock()
-	_, err := c.callOn(ctx, l, s.method, params, func(result json.RawMessage) { s.begin(l, result) })
-	if err != nil && !first && !l.isLost() && ctx.Err() == nil {
+// leave has the daemon end it under the name that it has now, and perhaps begin it anew. The
+// caller holds the lock, and the client is not closed.
+func (s *Subscription) leave(anew bool) {
+	c, l, name := s.client, s.link, s.name
+	s.name = ""
+	c.spawn(func() { // What fails here does so because the link is lost; the next one begins it anew.
+		if name != "" {
+			_ = l.call(c.ctx, "unsubscribe", map[string]any{"subscription": name}, nil, nil)
+		}
+		if anew {
+			_ = s.goOn(c.ctx, l)
+		}
+	})
+}
+
+// ask subscribes, for the events that follow those which there were.
+func (s *Subscription) ask(ctx context.Context, l *link) error {
+	s.client.mu.Lock()
+	params := s.params
+	s.client.mu.Unlock()
+	return l.call(ctx, s.method, params, nil, func(result json.RawMessage) { s.begin(l, result) })
+}
+
+// goOn subscribes again, and ends the subscription where it is refused. The error is that of the link.
+func (s *Subscription) goOn(ctx context.Context, l *link) error {
+	err := s.ask(ctx, l)
+	if l.refused(ctx, err) {
 		s.end(err)
 		return nil
 	}
@@ -124,81 +130,90 @@ func (s *Subscription) begin(l *link, result json.RawMessage) {
 		Reset                bool
 		Snapshot             json.RawMessage
 	}
-	if json.Unmarshal(result, &answer) != nil {
-		s.client.logf("No subscription in the answer to %s.", s.method)
+	c := s.client
+	if err := json.Unmarshal(result, &answer); err != nil {
+		c.logf("The answer to %s is not as expected: %v", s.method, err)
 		return
 	}
-	c := s.client
 	c.mu.Lock()
 	first, again := s.link == nil, s.link != nil && s.link != l
 	s.link, s.name = l, answer.Subscription
-	l.streams[s.name] = s
 	if first {
 		c.subscriptions = append(c.subscriptions, s)
 	}
-	if s.params.Since == "" || answer.Reset && s.missed == 0 {
+	if s.params.Since == "" {
 		s.params.Since = answer.Cursor
+	}
+	if s.ctx.Err() != nil {
+		s.leave(false) // It was given up before the answer came.
 	}
 	c.mu.Unlock()
 	if again {
-		s.deliver(clientEvent(TopicClientConnected, ClientConnected{l.attempt}))
+		s.deliver(l, clientEvent(TopicClientConnected, ClientConnected{l.attempt}))
 	}
-	switch {
-	case answer.Reset:
-		s.deliver(Event{Topic: TopicClientReset, Cursor: answer.Cursor, Data: answer.Snapshot})
-	case first && answer.Snapshot != nil:
-		s.Snapshot = new(Snapshot)
-		if err := json.Unmarshal(answer.Snapshot, s.Snapshot); err != nil {
+	if answer.Reset {
+		s.deliver(l, Event{
+			Subscription: answer.Subscription, Cursor: answer.Cursor, Topic: TopicClientReset, Data: answer.Snapshot,
+		})
+	} else if first && answer.Snapshot != nil {
+		if err := json.Unmarshal(answer.Snapshot, &s.Snapshot); err != nil {
 			c.logf("The snapshot is not as expected: %v", err)
 		}
 	}
 }
 
-// deliver gives an event to the consumer. The reader waits here where there is no room.
-func (s *Subscription) deliver(event Event) {
+// tell gives an event to the subscription that it is of, or to all where it is of none.
+func (c *Client) tell(l *link, event Event) {
+	for _, s := range c.listening() {
+		s.deliver(l, event)
+	}
+}
+
+// deliver gives an event to the consumer, unless it is another subscription's.
+func (s *Subscription) deliver(l *link, event Event) {
 	c := s.client
 	c.mu.Lock()
-	if s.missed > 0 {
+	other := event.Subscription != "" && (s.link != l || s.name != event.Subscription)
+	if s.missed > 0 && !other {
 		s.missed++
-		c.mu.Unlock()
+	}
+	passed := other || s.missed > 0
+	c.mu.Unlock()
+	if passed {
 		return
 	}
-	c.mu.Unlock()
-	var taken bool
-	select {
-	case s.queue <- event:
-		taken = true
-	default:
-		taken = s.deliverSlowly(event)
-	}
+	taken := s.put(event)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !taken {
+	switch {
+	case !taken:
 		s.missed = 1
-	} else if event.Subscription != "" && !strings.HasPrefix(event.Topic, "events.") {
+	case event.Topic == TopicEventsLagged:
+		s.name = "" // It has ended at the daemon.
+		s.leave(true)
+	case event.Subscription != "" && !strings.HasPrefix(event.Topic, "events."):
 		s.params.Since, s.lastSeq = event.Cursor, event.Seq
 	}
 }
 
-// deliverSlowly waits for room. The result is false if a call waits, perhaps the consumer's own.
-func (s *Subscription) deliverSlowly(event Event) bool {
-	c := s.client
-	ticker := time.NewTicker(patience)
-	defer ticker.Stop()
+// put waits for room. The result is false if a call waits, perhaps the consumer's own, and there
+// has been no room for long.
+func (s *Subscription) put(event Event) bool {
+	if len(s.queue) < queueLength {
+		s.room = time.Now()
+	}
+	patient := time.NewTimer(time.Until(s.room.Add(patience)))
+	defer patient.Stop()
+	var hurry chan struct{}
 	for {
 		select {
 		case s.queue <- event:
 			return true
-		case <-ticker.C:
-			c.mu.Lock()
-			calls := c.waiting + len(s.link.pending)
-			c.mu.Unlock()
-			if calls > 0 {
-				return false
-			}
-		case <-s.ended:
-			return true
-		case <-c.ctx.Done():
+		case <-patient.C:
+			hurry = s.client.hurry
+		case <-hurry:
+			return false
+		case <-s.ctx.Done():
 			return true
 		}
 	}
@@ -206,20 +221,14 @@ func (s *Subscription) deliverSlowly(event Event) bool {
 
 // catchUp asks again for events that had no room, now that there is some, and tells of it.
 func (s *Subscription) catchUp() *Event {
-	c := s.client
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if s.missed == 0 || c.ctx.Err() != nil {
+	s.client.mu.Lock()
+	defer s.client.mu.Unlock()
+	if s.missed == 0 || s.ctx.Err() != nil {
 		return nil
 	}
 	event := clientEvent(TopicEventsLagged, Lagged{LastSeq: s.lastSeq, Missed: s.missed})
 	s.missed = 0
-	l, name := s.link, s.name
-	delete(l.streams, name)
-	c.spawn(func() {
-		_, _ = c.callOn(c.ctx, l, "unsubscribe", map[string]any{"subscription": name}, nil)
-		_ = c.subscribe(c.ctx, l, s) // If the link is lost, the next one has the subscription.
-	})
+	s.leave(true)
 	return &event
 }
 
@@ -227,14 +236,14 @@ func (s *Subscription) catchUp() *Event {
 func (c *Client) listening() []*Subscription {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return append([]*Subscription(nil), c.subscriptions...)
-}
-
-// tell gives all subscriptions an event that concerns the connection.
-func (c *Client) tell(event Event) {
-	for _, s := range c.listening() {
-		s.deliver(event)
+	var going []*Subscription
+	for _, s := range c.subscriptions {
+		if s.ctx.Err() == nil {
+			going = append(going, s)
+		}
 	}
+	c.subscriptions = going
+	return going
 }
 
 func clientEvent(topic string, data any) Event {

@@ -168,6 +168,49 @@ func TestACallIsAnsweredWhileTheConsumerDoesNotRead(t *testing.T) {
 	expectText(t, s, "t"+text(queueLength+1))
 }
 
+func TestACallIsAnsweredWhileTheConsumerReadsSlowly(t *testing.T) {
+	c, p := newServer(t).client(Options{})
+	s := listen(t, c, p)
+	end, rest := fill(t, s, p)
+	answered := make(chan error, 1)
+	go func() {
+		_, err := c.Phase(within(t))
+		answered <- err
+	}()
+	asked := p.expect("phase")
+	go p.conn.Write([]byte(rest + resultLine(asked, PhaseNow{})))
+	slowly := time.NewTicker(patience / 8)
+	defer slowly.Stop()
+	for seq := 1; seq < end; seq++ {
+		select {
+		case err := <-answered:
+			must(t, err)
+			return
+		case <-slowly.C:
+			expectText(t, s, "t"+text(seq))
+		}
+	}
+	t.Fatal("not answered before all was read")
+}
+
+func TestASubscriptionThatIsGivenUpBeforeItsAnswerEnds(t *testing.T) {
+	c, p := newServer(t).client(Options{})
+	ctx, cancel := context.WithCancel(within(t))
+	failed := make(chan error, 1)
+	go func() {
+		_, err := c.Events(ctx, EventsParams{})
+		failed <- err
+	}()
+	asked := p.expect("events")
+	cancel()
+	if err := <-failed; !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+	p.subscribed(asked)
+	p.reply(p.expect("unsubscribe"), nil)
+	p.conn.Close()
+}
+
 func TestASubscriptionThatIsRefusedEnds(t *testing.T) {
 	server := newServer(t)
 	c, p := server.client(Options{})

@@ -9,6 +9,8 @@ import (
 
 // Handler carries out one call of a tool. What it returns is sent as JSON, or its error's text. The
 // context ends with Client.Close, and when the model wants no answer any more.
+//
+// It runs in a goroutine of its own: a panic ends the program, as in any other.
 type Handler func(ctx context.Context, args json.RawMessage) (any, error)
 
 // Handle makes a Handler of a function whose arguments have a type.
@@ -46,18 +48,14 @@ type Registration struct {
 	token  string
 }
 
-type toolRun struct{ cancel context.CancelFunc }
-
 // RegisterTools has the model call functions of this program.
 func (c *Client) RegisterTools(ctx context.Context, tools ...Tool) (*Registration, error) {
 	r := &Registration{client: c, tools: tools}
-	r.set(true) // The first call may come before the next statement.
 	l, err := c.current(ctx)
 	if err == nil {
-		err = c.register(ctx, l, r, true)
+		err = r.register(ctx, l, r.declarations())
 	}
 	if err != nil {
-		r.set(false)
 		return nil, err
 	}
 	return r, nil
@@ -74,64 +72,46 @@ func (r *Registration) Unregister(ctx context.Context) error {
 		}
 	}
 	c.mu.Unlock()
-	r.set(false)
 	_, err := c.ToolsUnregister(ctx, ToolsUnregisterParams{Registration: token})
 	return err
 }
 
-func (r *Registration) set(there bool) {
-	c := r.client
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for _, tool := range r.tools {
-		if there {
-			c.tools[tool.Name] = tool
-		} else {
-			delete(c.tools, tool.Name)
-		}
-	}
-}
-
-// register asks for the registration there was, or for a new one.
-func (c *Client) register(ctx context.Context, l *link, r *Registration, anew bool) error {
-	c.mu.Lock()
-	first, params := r.token == "", map[string]any{"registration": r.token}
-	c.mu.Unlock()
-	if anew {
-		params = map[string]any{"declarations": r.tools}
-	}
-	_, err := c.callOn(ctx, l, "tools.register", params, func(result json.RawMessage) {
+// register has the tools called on this link. The params are their declarations, or the registration there was.
+func (r *Registration) register(ctx context.Context, l *link, params map[string]any) error {
+	return l.call(ctx, "tools.register", params, nil, func(result json.RawMessage) {
 		var answer ToolsRegistered
+		c := r.client
 		if err := json.Unmarshal(result, &answer); err != nil {
-			c.logf("No registration in the answer to tools.register: %v", err)
+			c.logf("The answer to tools.register is not as expected: %v", err)
 			return
 		}
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		r.token = answer.Registration
-		if first {
+		if r.token == "" {
 			r.Declared = answer.Declared
 			c.registrations = append(c.registrations, r)
 		}
+		r.token = answer.Registration
 	})
-	return err
 }
 
+func (r *Registration) declarations() map[string]any { return map[string]any{"declarations": r.tools} }
+
 // presentTools takes over what was registered on the last link.
-func (c *Client) presentTools(ctx context.Context, l *link) error {
+func (l *link) presentTools(ctx context.Context) error {
+	c := l.client
 	c.mu.Lock()
 	registrations := append([]*Registration(nil), c.registrations...)
 	c.mu.Unlock()
 	for _, r := range registrations {
-		err := c.register(ctx, l, r, false)
+		err := r.register(ctx, l, map[string]any{"registration": r.token})
 		if errors.Is(err, ErrToolsUnknownRegistration) {
-			err = c.register(ctx, l, r, true)
+			err = r.register(ctx, l, r.declarations())
 		}
-		if err != nil && (l.isLost() || ctx.Err() != nil) {
-			return err
-		}
-		if err != nil {
+		if l.refused(ctx, err) {
 			c.logf("Tools are not registered any more: %v", err)
+		} else if err != nil {
+			return err
 		}
 	}
 	return nil
@@ -140,52 +120,60 @@ func (c *Client) presentTools(ctx context.Context, l *link) error {
 // called begins a call. The result is false where it is of no tool with a handler.
 func (c *Client) called(event Event) bool {
 	var call struct {
-		ID   string `json:"call_id"`
-		Name string
-		Args json.RawMessage
+		ID                 string `json:"call_id"`
+		Registration, Name string
+		Args               json.RawMessage
 	}
 	if json.Unmarshal(event.Data, &call) != nil {
 		return false
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	tool := c.tools[call.Name]
-	if tool.Handler == nil {
+	handler := c.handler(call.Registration, call.Name)
+	if handler == nil {
 		return false
 	}
 	if c.running[call.ID] != nil {
 		return true // It came again with a new connection: the answer will go there.
 	}
 	ctx, cancel := context.WithCancel(c.ctx)
-	run := &toolRun{cancel}
-	c.running[call.ID] = run
+	c.running[call.ID] = cancel
 	go func() {
 		defer cancel()
-		result, err := tool.Handler(ctx, call.Args)
+		result, err := handler(ctx, call.Args)
 		c.respond(ctx, call.ID, result, err)
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		if c.running[call.ID] == run {
-			delete(c.running, call.ID)
-		}
+		delete(c.running, call.ID)
 	}()
 	return true
 }
 
+// handler returns what carries a tool out; the caller holds the lock.
+func (c *Client) handler(registration, name string) Handler {
+	for _, r := range c.registrations {
+		for _, tool := range r.tools {
+			if r.token == registration && tool.Name == name {
+				return tool.Handler
+			}
+		}
+	}
+	return nil
+}
+
 // cancelled ends the context of a call. The result is false where it is none of called.
 func (c *Client) cancelled(event Event) bool {
-	var cancel ToolCancel
-	if json.Unmarshal(event.Data, &cancel) != nil {
+	var asked ToolCancel
+	if json.Unmarshal(event.Data, &asked) != nil {
 		return false
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	run := c.running[cancel.CallID]
-	if run == nil {
+	cancel := c.running[asked.CallID]
+	if cancel == nil {
 		return false
 	}
-	delete(c.running, cancel.CallID)
-	run.cancel()
+	cancel()
 	return true
 }
 
@@ -208,7 +196,7 @@ func (c *Client) respond(ctx context.Context, id string, result any, failure err
 		switch {
 		case errors.Is(err, ErrDaemonUnreachable) && ctx.Err() == nil:
 			select {
-			case <-time.After(firstDelay):
+			case <-time.After(delays[1]):
 			case <-ctx.Done():
 			}
 		case errors.Is(err, ErrWireTooLong) && answer.Result != nil:

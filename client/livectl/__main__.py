@@ -9,6 +9,13 @@ from itertools import takewhile
 from livectl.exits import EXIT_DAEMON, EXIT_INTERRUPTED, exit_code
 from livehandle_proto.errors import LiveHandleError
 
+_FOR_A_TERMINAL = {
+    "call connect": "run livectl connect",
+    "claim it with force": "take it with livectl talk --force",
+    "the catalogue lists": "livectl help methods lists",
+}
+"""What the daemon tells any client to do, and how it is done on a command line."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return its exit code (protocol section 7)."""
@@ -41,7 +48,10 @@ def _failed(error: LiveHandleError, *, as_json: bool) -> int:
 
         print(json.dumps({"error": error.to_json()}), file=sys.stderr)
     else:
-        print(f"livectl: {error.message} [{error.name}]", file=sys.stderr)
+        message = error.message
+        for of_the_socket, of_ours in _FOR_A_TERMINAL.items():
+            message = message.replace(of_the_socket, of_ours)
+        print(f"livectl: {message} [{error.name}]", file=sys.stderr)
     return exit_code(error.name)
 
 

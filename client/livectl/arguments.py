@@ -27,6 +27,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         parser.error("no command is given")
     # Only the command that is named gets a parser: all of them would be a sixth of the start.
     command, options.run = parser_of(rest[0])
+    options.client = f"livectl {rest[0]}"
     command.parse_args(options_first(rest[1:], command.with_value), options)
     return options
 

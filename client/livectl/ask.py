@@ -2,7 +2,8 @@
 
 from argparse import Namespace
 
-from livectl.commands import as_json, open_connection
+from livectl.commands import open_connection
+from livectl.results import as_json
 from livectl.usage import read_text
 from livectl.watch.follow import Reply
 from livehandle.connection import Event

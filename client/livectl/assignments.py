@@ -5,6 +5,8 @@ from collections.abc import Sequence
 
 from livectl.usage import read_text, usage
 
+_SHOWN_CHARS = 80
+
 
 def tree(words: Sequence[str]) -> dict[str, object]:
     """Return `a.b=1 c=x` as `{"a": {"b": 1}, "c": "x"}`.
@@ -47,10 +49,16 @@ def as_json_value(text: str, what: str) -> object:
 
 
 def value(text: str) -> object:
-    """Return the JSON value that a text is, or the text."""
+    """Return the JSON value that a text is, or the text.
+
+    Raises `client.usage` for a text that begins as JSON and is none: it was cut or mistyped.
+    """
     try:
         return _json(text)
-    except ValueError:
+    except ValueError as error:
+        if text.lstrip()[:1] in {"{", "[", '"'}:
+            cut = text if len(text) <= _SHOWN_CHARS else text[:_SHOWN_CHARS] + "…"
+            raise usage(f"{cut!r} begins as JSON and is none: {error}.") from error
         return text
 
 

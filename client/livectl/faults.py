@@ -2,7 +2,8 @@
 
 from argparse import Namespace
 
-from livectl.commands import ANSWER_S, as_json, open_connection
+from livectl.commands import ANSWER_S, open_connection
+from livectl.results import as_json
 from livectl.usage import usage
 from livehandle_proto.fault_options import described, fault_of, in_words
 from livehandle_proto.faults import fault_in

@@ -7,12 +7,14 @@ from shlex import quote
 from textwrap import fill, indent
 
 from livectl.assignments import as_json_value, value
-from livectl.commands import ANSWER_S, as_json, open_connection, show
+from livectl.commands import ANSWER_S, open_connection, show
 from livectl.description import Method, Param, as_word, dashed, methods
 from livectl.options import seconds
 from livectl.parser import WIDTH, Parser, Run, add_common
+from livectl.results import as_json
 from livectl.table import COMMANDS
 from livectl.usage import read_bytes, read_text, usage
+from livectl.views import VIEWS
 from livehandle_proto.suggest import nearest
 
 METHOD_OF = {
@@ -23,7 +25,21 @@ METHOD_OF = {
 }
 """The method behind a command of another name."""
 
+_OF_ITS_CONNECTION: Mapping[str, str] = {
+    "release": "claimed the role: Ctrl-C in its terminal releases it",
+    "tools.respond": "registered the tool: see `livectl tools.register --exec`",
+    "tools.unregister": "registered the tools: Ctrl-C in its terminal ends them",
+    "extractors.respond": "registered the extractor, as a program may",
+    "unsubscribe": "subscribed: Ctrl-C ends a livectl watch",
+}
+"""Methods that a command of its own cannot use, and what does the same."""
+
 _METAVARS = {"string": "TEXT", "integer": "N", "boolean": "true|false"}
+
+_EXEC = (
+    "a shell command that carries the calls out: arguments as JSON on its input, the result as "
+    "JSON or text on its output, $1 the function's name; failing, its output is the error"
+)
 
 _SHOWN_CHARS = 300
 
@@ -44,6 +60,8 @@ def method_command(name: str) -> tuple[Parser, Run]:
         parser.add_argument(
             "--timeout", type=seconds, metavar="SECONDS", help="the same, in seconds"
         )
+    if method.name == "tools.register":
+        parser.add_argument("--exec", metavar="COMMAND", help=_EXEC)
     return parser, lambda options: _run(method, options)
 
 
@@ -69,8 +87,11 @@ def method_help(command: str) -> str:
     if method is None:
         return ""
     parts = [f"method: {method.signature}"]
+    if method.name in _OF_ITS_CONNECTION:
+        whose = f"Only from the connection that {_OF_ITS_CONNECTION[method.name]}."
+        parts.insert(0, fill(whose, WIDTH))
     if method.params:
-        parts[0] += "\n" + indent(method.description, "  ")
+        parts[-1] += "\n" + indent(method.description, "  ")
     if method.errors:
         names = fill(" ".join(method.errors), WIDTH - 2, break_on_hyphens=False)
         parts.append(f"errors (`livectl help errors NAME` explains one):\n{indent(names, '  ')}")
@@ -116,8 +137,32 @@ def _run(method: Method, options: Namespace) -> int:
     """Call the method and print its result."""
     given = params_of(method, options)
     # What takes nothing is answered at once; all else may wait for the session, or for its end.
-    with open_connection(options, answer_timeout=None if method.params else ANSWER_S) as connection:
+    bound = None if method.params else ANSWER_S
+    greets = method.name != "daemon.hello"
+    with open_connection(options, answer_timeout=bound, greets=greets) as connection:
         result = connection.wait(connection.send(method.name, given))
+        if _ends_with_its_connection(method, given):
+            from livectl.held import hold
+
+            _show(method, options, result)
+            print(end="", flush=True)
+            return hold(connection, options, given, result)
+    return _show(method, options, result)
+
+
+def _ends_with_its_connection(method: Method, given: Mapping[str, object]) -> bool:
+    """Whether what a call sets up is there only as long as its connection."""
+    if method.name == "extractors.register":
+        return given.get("kind") == "client"
+    return method.name in {"claim", "tools.register"}
+
+
+def _show(method: Method, options: Namespace, result: object) -> int:
+    """Print a result, for people in the method's own words where it has some."""
+    if method.name in VIEWS and isinstance(result, dict) and not options.json:
+        if told := VIEWS[method.name](result, options):
+            print(told)
+        return 0
     if result is None and method.result != {"type": "null"}:
         print("null")
         return 0
@@ -154,6 +199,9 @@ def _value(param: Param, word: str) -> object:
         except ValueError:
             raise usage(f"{param.name} is a whole number, not {word!r}.") from None
     text = _text(word)
+    if text != word and not text.strip():
+        read = "Standard input" if word == "-" else word[1:]
+        raise usage(f"{read} is empty, and {param.name} is JSON or text.")
     return value(text) if param.kind == "any" else as_json_value(text, param.name)
 
 

@@ -93,8 +93,24 @@ def call(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "params",
         nargs="*",
+        default=[],
         metavar="PARAMS",
         help="key=value pairs, or one JSON object or array, or - to read it",
+    )
+
+
+def state(parser: argparse.ArgumentParser) -> None:
+    """Add what is done with the state."""
+    parser.add_argument(
+        "what",
+        nargs="?",
+        choices=("export", "import", "forget"),
+        metavar="WHAT",
+        help="export it to a file, import it from one, or forget it with the last session; "
+        "nothing: show it",
+    )
+    parser.add_argument(
+        "file", nargs="?", metavar="FILE", help="of export and import; - for a pipe"
     )
 
 
@@ -121,14 +137,21 @@ def help_(parser: argparse.ArgumentParser) -> None:
         "subject",
         nargs="?",
         metavar="TOPIC",
-        help="a command, a method, or errors, topics, methods, exit-codes, environment",
+        help="a command, a method, an error, a topic of events, or "
+        "errors, topics, methods, exit-codes, environment",
     )
     parser.add_argument("name", nargs="?", metavar="NAME", help="one error or topic of events")
 
 
 def man(parser: argparse.ArgumentParser) -> None:
     """Add which manual page."""
-    parser.add_argument("page", metavar="PAGE", help="livectl, livehandled or livehandle-errors")
+    parser.add_argument(
+        "page",
+        nargs="?",
+        default="livectl",
+        metavar="PAGE",
+        help="livectl (the default), livehandled or livehandle-errors",
+    )
 
 
 def completions(parser: argparse.ArgumentParser) -> None:

@@ -13,6 +13,8 @@ if TYPE_CHECKING:  # `typing` itself would be a tenth of the start
 
 Run = Callable[[argparse.Namespace], int]
 
+_COMMON = {"--help", "--socket", "--instance", "--json", "--quiet"}
+
 WIDTH = 88
 """Of the help, in columns; to ask the terminal would import what no command needs."""
 
@@ -81,6 +83,14 @@ class Parser(argparse.ArgumentParser):
             near = nearest(choice[2], known)
             message = f"{choice[1]} is {', '.join(known)}, not {choice[2]!r}"
             hint = f"did you mean {near}?" if near else hint
+        missing = re.fullmatch(r"the following arguments are required: (.*)", message)
+        if missing:
+            message = f"{missing[1]} {'are' if ',' in missing[1] else 'is'} missing"
+        own = [one for one in self.options if one not in _COMMON]
+        extra = re.fullmatch(r"unrecognized arguments: (.*)", message)
+        if extra and own and all(one.option_strings for one in self.arguments):
+            message = f"there is no place for {extra[1]!r}"
+            hint = f"it takes {', '.join(own)}"
         raise usage(f"{message[0].upper()}{message[1:]}: {hint}")
 
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import TextIO
 
-from livectl.commands import rows, table
+from livectl.results import rows, table
 from livectl.terminal import has_colours, moves, painted
 
 _BARS = " ▁▂▃▄▅▆▇█"

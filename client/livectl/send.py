@@ -77,7 +77,6 @@ class Progress:
     """A bar on a terminal: how much of the audio has been sent, and how loud it is."""
 
     _WIDTH = 30
-    _TEXT_WIDTH = 26
 
     def __init__(self, out: TextIO, seconds: float | None, *, quiet: bool = False) -> None:
         self._out = out
@@ -91,14 +90,16 @@ class Progress:
             return
         self._shown = True
         level = f"{sound.level(chunk):4.0f} dB"
+        room = columns(self._out) - 1
+        row = f"{sent_s:7.1f} s {level} "
         if self._seconds:
-            width = max(min(self._WIDTH, columns(self._out) - self._TEXT_WIDTH), 0)
+            row = f" {sent_s:5.1f}/{self._seconds:.1f} s {level} "
+            width = max(min(self._WIDTH, room - len(row) - 2), 0)
             filled = min(round(sent_s / self._seconds * width), width)
-            bar = "#" * filled + "-" * (width - filled)
-            self._out.write(f"\r[{bar}] {sent_s:5.1f}/{self._seconds:.1f} s {level} ")
-        else:
-            self._out.write(f"\r{sent_s:7.1f} s {level} ")
-        self._out.flush()
+            row = f"[{'#' * filled}{'-' * (width - filled)}]{row}"
+        if len(row) <= room:
+            self._out.write(f"\r{row}")
+            self._out.flush()
 
     def close(self) -> None:
         """Leave the bar behind, and draw no other."""

@@ -65,6 +65,7 @@ _PARTS: dict[str, dict[str, Command]] = {
             "livectl.options:wait",
         ),
         "phase": Command("Print the session's phase.", "livectl.commands:phase"),
+        "metrics": Command("Print all metrics for Prometheus.", "livectl.commands:metrics"),
         "status": Command("Print what the daemon is.", "livectl.commands:status"),
     },
     "to operate": {
@@ -72,6 +73,16 @@ _PARTS: dict[str, dict[str, Command]] = {
             "Open a session.", "livectl.commands:connect", "livectl.options:connect"
         ),
         "call": Command("Call any method.", "livectl.commands:call", "livectl.options:call"),
+        "state": Command(
+            "Show the shared state, export, import or forget it.",
+            "livectl.kept:state",
+            "livectl.options:state",
+        ),
+        "config": Command(
+            "Show, check or edit the daemon's configuration.",
+            "livectl.config.command:run",
+            "livectl.config.options:add",
+        ),
         "doctor": Command(
             "Find out what is wrong, and what to do.", "livectl.doctor.command:doctor"
         ),
@@ -85,6 +96,16 @@ _PARTS: dict[str, dict[str, Command]] = {
         ),
         "faults": Command(
             "Print the faults that wait.", "livectl.faults:faults", "livectl.options:faults"
+        ),
+        "recording": Command(
+            "Show or export a recording of the conversation.",
+            "livectl.recording.command:run",
+            "livectl.recording.options:add",
+        ),
+        "service": Command(
+            "Have systemd keep the daemon.",
+            "livectl.service.command:run",
+            "livectl.service.options:add",
         ),
         "certify": Command(
             "Test a client of any language.",

@@ -20,11 +20,11 @@ with Client.open() as live:
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from livehandle.async_client import AsyncClient
+    from livehandle.calls import Call
     from livehandle.client import Client
     from livehandle.connection import Connection, Event
     from livehandle.subscriptions import AsyncSubscription, Subscription
     from livehandle.types import AnyEvent
-    from livehandle.wire import Call
     from livehandle_proto.errors import LiveHandleError
 
 __all__ = [
@@ -43,7 +43,7 @@ _WHERE = {
     "AnyEvent": "livehandle.types",
     "AsyncClient": "livehandle.async_client",
     "AsyncSubscription": "livehandle.subscriptions",
-    "Call": "livehandle.wire",
+    "Call": "livehandle.calls",
     "Client": "livehandle.client",
     "Connection": "livehandle.connection",
     "Event": "livehandle.connection",

@@ -10,12 +10,13 @@ import anyio
 from anyio.abc import TaskGroup
 from anyio.lowlevel import checkpoint
 
+from livehandle.calls import Call, anew
 from livehandle.connection import connect, silent
 from livehandle.feeds import READ_BYTES, Feed
 from livehandle.methods import AsyncMethods
 from livehandle.subscriptions import AsyncSubscription
 from livehandle.toolbox import Handler, Registration, ToolCall
-from livehandle.wire import AWAY_S, Call, Wire, anew, over
+from livehandle.wire import AWAY_S, Wire, over
 from livehandle_proto.errors import LiveHandleError
 from livehandle_proto.paths import socket_file
 
@@ -101,7 +102,7 @@ class AsyncClient(AsyncMethods):
 
         `since` is the cursor to go on after. With `snapshot` the subscription holds one.
         """
-        return await self._subscribed(Feed("events", topics=topics, since=since, snapshot=snapshot))
+        return await self._subscribed(Feed("events", topics, since, snapshot))
 
     async def subscribe(
         self,
@@ -111,9 +112,7 @@ class AsyncClient(AsyncMethods):
         snapshot: bool = False,
     ) -> AsyncSubscription:
         """Subscribe, by default to the raw events: every `session.*` but audio and media."""
-        return await self._subscribed(
-            Feed("subscribe", topics=topics, since=since, snapshot=snapshot)
-        )
+        return await self._subscribed(Feed("subscribe", topics, since, snapshot))
 
     async def register(
         self,
@@ -128,6 +127,7 @@ class AsyncClient(AsyncMethods):
 
         `name` and `description` are by default the handler's own, `parameters` is the schema of
         the arguments. What the handler returns is told to the model, and so is what it raises.
+        Another one of that name is carried out no more.
         An `async def` runs in a task of its own, which is cancelled where the model does not
         want the answer any more.
         """
@@ -146,8 +146,16 @@ class AsyncClient(AsyncMethods):
         await self._ready()
         await self._answer(self._wire.tools.unregister(name))
 
-    async def next_event(self, feed: Feed) -> "AnyEvent | None":
-        """Return the next event of a subscription, or None at its end."""
+    async def _subscribed(self, feed: Feed) -> AsyncSubscription:
+        await self._ready()
+        try:
+            await self._answer(self._wire.feeds.subscribe(feed))
+        except BaseException:
+            self._end(feed)
+            raise
+        return AsyncSubscription(feed, self._next_event, self._end)
+
+    async def _next_event(self, feed: Feed) -> "AnyEvent | None":
         await checkpoint()
         while not (feed.has_news or self._closed):
             # As long as nothing happens.
@@ -160,22 +168,12 @@ class AsyncClient(AsyncMethods):
             self._wake()
         return cast("AnyEvent | None", event)
 
-    def end(self, feed: Feed) -> None:
-        """End a subscription."""
+    def _end(self, feed: Feed) -> None:
         self._wire.feeds.close(feed)
         self._wake()
 
-    async def _subscribed(self, feed: Feed) -> AsyncSubscription:
-        await self._ready()
-        try:
-            await self._answer(self._wire.feeds.subscribe(feed))
-        except BaseException:
-            self.end(feed)
-            raise
-        return AsyncSubscription(self, feed)
-
     async def _ready(self) -> None:
-        """Wait for a daemon that is away."""
+        """Wait for a daemon that is away, but not for one that has never been there."""
         with anyio.move_on_after(AWAY_S):
             while not (self._wire.ready or self._closed or self._refused):
                 await self._changed.wait()
@@ -191,7 +189,7 @@ class AsyncClient(AsyncMethods):
     async def _run(self) -> None:
         """Connect, again after every loss."""
         while True:
-            await anyio.sleep(self._wire.backoff.next_s())
+            await anyio.sleep(self._wire.next_delay_s())
             try:
                 connected = connect(self._path, timeout=0.0)
             except LiveHandleError as error:
@@ -203,16 +201,16 @@ class AsyncClient(AsyncMethods):
                     both.start_soon(self._write, connected)
                     why = await self._read(connected)
                     both.cancel_scope.cancel()
-            self._lost(self._wire.lost(why))
+            self._lost(why)
 
-    def _lost(self, error: LiveHandleError) -> None:
-        self._error = error
+    def _lost(self, why: LiveHandleError | None) -> None:
         # Who opens it is told at once, unless the daemon is only busy.
-        self._refused = not self._wire.hello and not isinstance(error.__cause__, BlockingIOError)
-        self._wake()
+        is_busy = why is not None and isinstance(why.__cause__, BlockingIOError)
+        self._refused = not self._wire.hello and not is_busy
+        self._error = self._wire.lost(why)
 
     async def _read(self, connected: socket.socket) -> LiveHandleError | None:
-        """Read to the end; return why it is one, where that is not the daemon's word."""
+        """Read to the end; return why it is one, where that is not the end of the file."""
         while True:
             while not self._wire.may_read:
                 # As long as nobody reads what has come.

@@ -1,19 +1,22 @@
 """The blocking client: every method, typed events, functions of the model, over every loss."""
 
+import inspect
 import os
 import select
 import socket
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, cast
 
+from livehandle.calls import Call, anew
 from livehandle.connection import connect, silent
 from livehandle.feeds import READ_BYTES, Feed
 from livehandle.methods import Methods
 from livehandle.subscriptions import Subscription
 from livehandle.toolbox import Handler, Registration, ToolCall
-from livehandle.wire import AWAY_S, Call, Wire, anew, over
+from livehandle.wire import AWAY_S, Wire, over
 from livehandle_proto.errors import LiveHandleError
 from livehandle_proto.paths import socket_file
 
@@ -32,17 +35,17 @@ class Client(Methods):
     Functions of the model are carried out in this thread, whenever it waits for something else.
     """
 
-    def __init__(self, connected: socket.socket, path: str, *, client: str) -> None:
+    def __init__(self, path: str, *, client: str) -> None:
         self._path = path
         self._connection: socket.socket | None = None
         self._error = silent(path, AWAY_S)
         self._closed = False
         self._next_attempt = 0.0
+        self._alone = threading.Lock()
         self._calls: deque[ToolCall] = deque()
         self._busy = False
         self._wire = Wire(client, path, carry_out=self._calls.append, cancel=self._cancelled)
-        self._wire.backoff.next_s()
-        self._attach(connected)
+        self._wire.next_delay_s()
 
     @classmethod
     def open(
@@ -54,9 +57,8 @@ class Client(Methods):
         answers, `config.invalid` for a path or an instance that cannot be, and what the daemon
         says to those it does not admit.
         """
-        where = socket_file(path, instance, os.environ)
-        live = cls(connect(where), where, client=client)
-        live._until(lambda: live._wire.ready or live._connection is None, AWAY_S)
+        live = cls(socket_file(path, instance, os.environ), client=client)
+        live._until(lambda: live._wire.ready or live._wire.attempts > 1, AWAY_S)
         if live._wire.ready:
             return live
         error = anew(live._error)
@@ -76,12 +78,11 @@ class Client(Methods):
 
     def close(self) -> None:
         """Close the connection. Subscriptions end, functions are carried out no more."""
-        if self._connection is not None:
-            self._step(0.0)  # the last words
-        self._closed = True
-        if self._connection is not None:
+        self._flush()  # the last words
+        if not self._closed:
+            self._closed = True
             self._detach()
-        self._error = over()
+            self._error = over()
 
     @property
     def daemon(self) -> "Daemon":
@@ -101,7 +102,7 @@ class Client(Methods):
         """Make a call without waiting for its answer: `wait` does, and `done` tells of it."""
         self._ready()
         call = self._wire.begin(method, params)
-        self._step(0.0)
+        self._flush()
         return call
 
     def wait(self, call: Call, timeout: float | None = None) -> object:
@@ -129,7 +130,7 @@ class Client(Methods):
 
         `since` is the cursor to go on after. With `snapshot` the subscription holds one.
         """
-        return self._subscribed(Feed("events", topics=topics, since=since, snapshot=snapshot))
+        return self._subscribed(Feed("events", topics, since, snapshot))
 
     def subscribe(
         self,
@@ -139,7 +140,7 @@ class Client(Methods):
         snapshot: bool = False,
     ) -> Subscription:
         """Subscribe, by default to the raw events: every `session.*` but audio and media."""
-        return self._subscribed(Feed("subscribe", topics=topics, since=since, snapshot=snapshot))
+        return self._subscribed(Feed("subscribe", topics, since, snapshot))
 
     def register(
         self,
@@ -154,7 +155,10 @@ class Client(Methods):
 
         `name` and `description` are by default the handler's own, `parameters` is the schema of
         the arguments. What the handler returns is told to the model, and so is what it raises.
+        Another one of that name is carried out no more. Raises TypeError for an `async def`.
         """
+        if inspect.iscoroutinefunction(handler):
+            raise TypeError("A Client carries out plain functions: use AsyncClient for async def.")
         self._ready()
         registration = Registration(
             handler,
@@ -170,17 +174,6 @@ class Client(Methods):
         self._ready()
         self.wait(self._wire.tools.unregister(name))
 
-    def next_event(self, feed: Feed, timeout: float | None) -> "AnyEvent | None":
-        """Return the next event of a subscription, or None: at its end, or after `timeout`."""
-        self._until(lambda: feed.has_news or self._closed, timeout)
-        return None if self._closed else cast("AnyEvent | None", self._wire.feeds.take(feed))
-
-    def end(self, feed: Feed) -> None:
-        """End a subscription."""
-        self._wire.feeds.close(feed)
-        if self._connection is not None:
-            self._step(0.0)
-
     def _subscribed(self, feed: Feed) -> Subscription:
         self._ready()
         try:
@@ -188,12 +181,19 @@ class Client(Methods):
         except BaseException:
             self._wire.feeds.close(feed)
             raise
-        return Subscription(self, feed)
+        return Subscription(feed, self._next_event, self._end)
+
+    def _next_event(self, feed: Feed, timeout: float | None) -> "AnyEvent | None":
+        self._until(lambda: feed.has_news or self._closed, timeout)
+        return None if self._closed else cast("AnyEvent | None", self._wire.feeds.take(feed))
+
+    def _end(self, feed: Feed) -> None:
+        self._wire.feeds.close(feed)
+        self._flush()
 
     def _ready(self) -> None:
         """Take in what has come, a loss among it; wait for a daemon that is away."""
-        if self._connection is not None:
-            self._step(0.0)
+        self._flush()
         if not self._until(lambda: self._wire.ready or self._closed, AWAY_S) or self._closed:
             raise anew(self._error)
 
@@ -210,15 +210,32 @@ class Client(Methods):
             in_time = left != 0.0  # once more, for what is there by then
             self._step(left)
 
+    def _flush(self) -> None:
+        """Write and read what there is without waiting."""
+        if self._connection is not None:
+            self._step(0.0)
+
     def _step(self, timeout: float | None) -> None:
         """Write and read what there is; wait for it `timeout` seconds at most."""
-        connection = self._connection
-        if connection is None:
-            self._connect(timeout)
-            return
-        wanted = select.POLLIN | (select.POLLOUT if self._wire.outbox else 0)
+        if self._closed:
+            raise anew(self._error)
+        if not self._alone.acquire(blocking=False):
+            raise RuntimeError("This Client waits already: open one for each thread.")
+        try:
+            if self._connection is None:
+                self._connect(timeout)
+            else:
+                self._exchange(self._connection, timeout)
+        except LiveHandleError as error:
+            self._detach(error)
+        except OSError:
+            self._detach()
+        finally:
+            self._alone.release()
+
+    def _exchange(self, connection: socket.socket, timeout: float | None) -> None:
         poll = select.poll()
-        poll.register(connection, wanted)
+        poll.register(connection, select.POLLIN | (select.POLLOUT if self._wire.outbox else 0))
         for _, ready in poll.poll(None if timeout is None else timeout * 1000):
             if ready & select.POLLOUT:
                 self._write(connection)
@@ -238,42 +255,29 @@ class Client(Methods):
     def _read(self, connection: socket.socket) -> None:
         try:
             data = connection.recv(READ_BYTES)
-            if data:
-                self._wire.received(data)
-            else:
-                self._detach()
         except BlockingIOError:
             return
-        except OSError:
+        if data:
+            self._wire.received(data)
+        else:
             self._detach()
-        except LiveHandleError as error:
-            self._detach(error)
-
-    def _attach(self, connected: socket.socket) -> None:
-        connected.setblocking(False)
-        self._connection = connected
-        self._wire.connected()
-
-    def _detach(self, error: LiveHandleError | None = None) -> None:
-        assert self._connection is not None
-        self._connection.close()
-        self._connection = None
-        self._error = self._wire.lost(error)
-        self._next_attempt = time.monotonic() + self._wire.backoff.next_s()
 
     def _connect(self, timeout: float | None) -> None:
-        """Connect again when it is time; wait for that `timeout` seconds at most."""
-        if self._closed:
-            raise anew(self._error)
+        """Connect when it is time; wait for that `timeout` seconds at most."""
         left = self._next_attempt - time.monotonic()
         if left > 0:
             time.sleep(left if timeout is None else min(left, timeout))
             return
-        try:
-            self._attach(connect(self._path))
-        except LiveHandleError as error:
-            self._error = error
-            self._next_attempt = time.monotonic() + self._wire.backoff.next_s()
+        self._connection = connect(self._path)
+        self._connection.setblocking(False)
+        self._wire.connected()
+
+    def _detach(self, error: LiveHandleError | None = None) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+        self._error = self._wire.lost(error)
+        self._next_attempt = time.monotonic() + self._wire.next_delay_s()
 
     def _carry_out(self, call: ToolCall) -> None:
         self._busy = True
@@ -285,8 +289,7 @@ class Client(Methods):
             self._wire.tools.respond(call.id, result)
         finally:
             self._busy = False
-        if self._connection is not None:
-            self._step(0.0)
+        self._flush()
 
     def _cancelled(self, call_id: str) -> None:
         """Leave out a call that has not begun. One that runs cannot be stopped."""

@@ -62,7 +62,8 @@ class Connection:
         connected.setblocking(False)
         self._socket = connected
         self._path = path
-        self._answer_timeout = answer_timeout
+        self.answer_timeout = answer_timeout
+        """Bounds the wait for each answer from now on, in seconds; None: there is no bound."""
         self._last_id = 0
         self._buffer = bytearray()
         self._lines: deque[bytes] = deque()
@@ -191,20 +192,10 @@ class Connection:
             data = b""
         if not data:
             raise self._closed()
-        *lines, rest = data.split(b"\n")
-        if lines:
-            lines[0] = bytes(self._buffer) + lines[0]
-            self._buffer.clear()
-            self._lines += lines
-        self._buffer += rest
+        self._lines += lines_of(self._buffer, data)
 
     def _sort(self, line: bytes) -> None:
-        try:
-            message = json.loads(line)
-        except ValueError:
-            message = None
-        if not isinstance(message, dict):
-            raise no_daemon_says(self._path)
+        message = message_of(line, self._path)
         if message.get("method") == "event":
             params = message.get("params")
             self._events.append(Event(params if isinstance(params, dict) else {}))
@@ -216,14 +207,37 @@ class Connection:
             _result(message)  # an error that concerns the connection as a whole
 
     def _answer_deadline(self) -> float | None:
-        timeout = self._answer_timeout
+        timeout = self.answer_timeout
         return None if timeout is None else time.monotonic() + timeout
 
     def _silent(self) -> LiveHandleError:
-        return silent(self._path, self._answer_timeout)
+        return silent(self._path, self.answer_timeout)
 
     def _closed(self) -> LiveHandleError:
         return closed(self._path)
+
+
+def lines_of(rest: bytearray, data: bytes) -> list[bytes]:
+    """Return the lines that are whole with what was read; keep what is left of it in `rest`."""
+    *lines, left = data.split(b"\n")
+    if lines:
+        lines[0] = bytes(rest) + lines[0]
+        rest.clear()
+    rest += left
+    return lines
+
+
+def message_of(line: bytes, where: str) -> Mapping[str, object]:
+    """Return what the daemon says in a line. Raises `daemon.unreachable` for what none says."""
+    try:
+        message = json.loads(line)
+    except (ValueError, RecursionError):
+        message = None
+    if not isinstance(message, dict):
+        raise no_daemon_says(where)
+    if isinstance(message.get("id"), int) and not ("result" in message or "error" in message):
+        raise no_daemon_says(where)  # it says what we have said
+    return message
 
 
 def silent(where: str, timeout: float | None) -> LiveHandleError:

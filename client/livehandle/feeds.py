@@ -1,22 +1,22 @@
 """Subscriptions over all connections of a client, sans-I/O: cursors, resets and slow readers."""
 
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Generic, Protocol, TypeVar, cast
+from typing import Generic, TypeVar, cast
 
+from livehandle.calls import Begin, Call
 from livehandle.connection import Event
 from livehandle_proto.errors import LiveHandleError
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from livehandle.wire import Call
 
 TopicT = TypeVar("TopicT", bound=str)
 DataT = TypeVar("DataT", bound=Mapping[str, object])
 
 BUFFER_BYTES = 2**20
 """As much of a subscription is kept for its reader, like the daemon's own `client_buffer_bytes`."""
+
+LIMIT_BYTES = 2 * BUFFER_BYTES
+"""As much where it must be read past, because something else waits for what follows."""
 
 READ_BYTES = 65_536
 """The most that is read from the socket at a time."""
@@ -36,30 +36,18 @@ class TypedEvent(Event, Generic[TopicT, DataT]):
 AnyTyped = TypedEvent[str, Mapping[str, object]]
 
 
-class Begin(Protocol):
-    """Sends a call, and has its answer told to `then`."""
-
-    def __call__(
-        self,
-        method: str,
-        params: Mapping[str, object],
-        then: "Callable[[Call], None] | None" = None,
-    ) -> "Call":
-        """Return the call, to wait for."""
-
-
 class Feed:
     """The events of one subscription that nobody has read yet, and where it stands."""
 
     def __init__(
-        self, method: str, *, topics: Sequence[str] | None, since: str | None, snapshot: bool
+        self, method: str, topics: Sequence[str] | None, since: str | None, snapshot: bool
     ) -> None:
         self.method = method
         """Which stream it is: `events` or `subscribe`."""
         self.cursor = since
         """Of the last event that was received."""
         self.name: str | None = None
-        """What the daemon calls it on the connection there is."""
+        """What the daemon calls it on the connection there is, from its answer on."""
         self.snapshot: Mapping[str, object] | None = None
         """What came with the daemon's last answer."""
         self.closed = False
@@ -67,38 +55,28 @@ class Feed:
         """Why there will be no more events after those that wait."""
         self.notice: AnyTyped | None = None
         """The `events.lagged` that waits to be read; then the subscription is taken up again."""
-        self._topics = topics
+        self.waiting: deque[tuple[AnyTyped, int]] = deque()
+        """What its reader has not read, with the sizes."""
+        self.bytes = 0
+        self._topics = [topics] if isinstance(topics, str) else topics
         self._with_snapshot = snapshot
         self._last_seq = 0
-        self._waiting: deque[tuple[AnyTyped, int]] = deque()
-        self._bytes = 0
-        self._excess = 0
 
     @property
     def is_full(self) -> bool:
         """Whether no more is to be read for its reader."""
-        return self._bytes >= BUFFER_BYTES
-
-    @property
-    def has_room(self) -> bool:
-        """Whether one more event can be kept, as can all that came in the read that filled it."""
-        return self._excess < READ_BYTES
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether its reader has all that has come."""
-        return not self._waiting
+        return self.bytes >= BUFFER_BYTES
 
     @property
     def has_news(self) -> bool:
         """Whether there is an event to be taken, or the end."""
-        return bool(self._waiting) or self.error is not None or self.closed
+        return bool(self.waiting) or self.error is not None or self.closed
 
     def params(self) -> Mapping[str, object]:
         """Return what to subscribe with, to go on after the last event."""
         params: dict[str, object] = {}
         if self._topics is not None:
-            params["topics"] = list(self._topics)
+            params["topics"] = self._topics
         if self.cursor is not None:
             params["since"] = self.cursor
         if self._with_snapshot:
@@ -110,17 +88,8 @@ class Feed:
         if event.subscription is not None and not event.topic.startswith("events."):
             self.cursor = event.cursor
             self._last_seq = event.seq
-        self._excess = self._excess + size if self.is_full else 0
-        self._waiting.append((event, size))
-        self._bytes += size
-
-    def take(self) -> AnyTyped | None:
-        """Return the event that has waited longest."""
-        if not self._waiting:
-            return None
-        event, size = self._waiting.popleft()
-        self._bytes -= size
-        return event
+        self.waiting.append((event, size))
+        self.bytes += size
 
     def lag(self, notice: AnyTyped | None = None) -> None:
         """Keep a notice instead of all that comes from now on; by default one of our own."""
@@ -129,12 +98,6 @@ class Feed:
             notice = own_event("events.lagged", data, self.cursor)
         self.notice = notice
         self.put(notice, 0)
-
-    def close(self) -> None:
-        """Keep nothing more."""
-        self.closed = True
-        self._waiting.clear()
-        self._bytes = self._excess = 0
 
     def missed(self) -> None:
         """Count an event in the notice that waits."""
@@ -149,18 +112,18 @@ class Feeds:
     def __init__(self, begin: Begin) -> None:
         self._begin = begin
         self._feeds: list[Feed] = []
-        self._named: dict[str, Feed] = {}
         self._up = False
 
     @property
     def hold_up(self) -> bool:
         """Whether a reader is far behind, and none waits for events."""
         return any(feed.is_full for feed in self._feeds) and not any(
-            feed.is_empty for feed in self._feeds
+            not feed.waiting for feed in self._feeds
         )
 
-    def subscribe(self, feed: Feed) -> "Call":
+    def subscribe(self, feed: Feed) -> Call:
         """Subscribe, or take a subscription up. It stands from its first answer on."""
+        feed.name = None
         return self._begin(feed.method, feed.params(), partial(self._subscribed, feed))
 
     def connected(self) -> None:
@@ -170,14 +133,13 @@ class Feeds:
             if feed.notice is not None or feed.error is not None:
                 continue
             if feed.is_full:
-                self._lag(feed)
+                feed.lag()
             else:
                 self.subscribe(feed)
 
     def lost(self) -> None:
         """Note that the connection is gone, and the daemon's names of them with it."""
         self._up = False
-        self._named.clear()
         for feed in self._feeds:
             feed.name = None
 
@@ -188,19 +150,15 @@ class Feeds:
 
     def received(self, event: AnyTyped, size: int) -> None:
         """Give an event to whose it is. One of a subscription that has ended is nobody's."""
-        feed = self._named.get(event.subscription or "")
-        if feed is None:
-            return
-        if feed.name is None or event.subscription != feed.name:
-            # It was on its way when we ended the subscription.
-            if feed.notice is not None:
+        for feed in self._feeds:
+            if feed.name != event.subscription:
+                continue
+            if feed.notice is not None:  # it was on its way when we ended the subscription
                 feed.missed()
-        elif event.topic == "events.lagged":
-            self._ended(feed.name)
-            feed.name = None
-            feed.lag(event)
-        else:
-            self._put(feed, event, size)
+            elif event.topic == "events.lagged":
+                feed.lag(event)
+            else:
+                self._put(feed, event, size)
 
     def take(self, feed: Feed) -> AnyTyped | None:
         """Return the next event of a subscription, or None.
@@ -208,31 +166,34 @@ class Feeds:
         A subscription that has fallen behind is taken up again with the notice of it. Raises
         the error that ended the subscription.
         """
-        event = feed.take()
-        if event is None:
+        if not feed.waiting:
             if feed.error is not None:
                 raise feed.error
-        elif event is feed.notice:
+            return None
+        event, size = feed.waiting.popleft()
+        feed.bytes -= size
+        if event is feed.notice:
             feed.notice = None
-            if self._up and not feed.closed:
+            if self._up:
                 self.subscribe(feed)
         return event
 
     def close(self, feed: Feed) -> None:
         """End a subscription."""
         if not feed.closed:
-            feed.close()
-            self._unsubscribe(feed)
+            feed.closed = True
+            feed.waiting.clear()
+            if feed.notice is None:  # else it has ended already
+                self._unsubscribe(feed)
             self._feeds = [each for each in self._feeds if each is not feed]
 
-    def _subscribed(self, feed: Feed, call: "Call") -> None:
+    def _subscribed(self, feed: Feed, call: Call) -> None:
         try:
             answer = call.fields()
         except LiveHandleError as error:
             feed.error = error
             return
         feed.name = str(answer.get("subscription"))
-        self._named[feed.name] = feed
         if feed.closed:  # its reader left before it was there
             self._unsubscribe(feed)
             return
@@ -248,25 +209,18 @@ class Feeds:
             feed.put(own_event("client.reset", feed.snapshot or {}, feed.cursor), 0)
 
     def _put(self, feed: Feed, event: AnyTyped, size: int) -> None:
-        if feed.has_room:
+        if feed.bytes < LIMIT_BYTES:
             feed.put(event, size)
             return
         if feed.notice is None:
-            self._lag(feed)
+            # Do with a reader that is too slow for us what the daemon does with one of its own.
+            self._unsubscribe(feed)
+            feed.lag()
         feed.missed()
 
-    def _lag(self, feed: Feed) -> None:
-        """Do with a reader that is too slow for us what the daemon does with one of its own."""
-        self._unsubscribe(feed)
-        feed.lag()
-
     def _unsubscribe(self, feed: Feed) -> None:
-        name, feed.name = feed.name, None
-        if name is not None:
-            self._begin("unsubscribe", {"subscription": name}, partial(self._ended, name))
-
-    def _ended(self, name: str, _call: "Call | None" = None) -> None:
-        self._named.pop(name, None)
+        if feed.name is not None:
+            self._begin("unsubscribe", {"subscription": feed.name}, None)
 
 
 def own_event(topic: str, data: Mapping[str, object], cursor: str | None = None) -> AnyTyped:

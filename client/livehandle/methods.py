@@ -29,11 +29,15 @@ if TYPE_CHECKING:
         FaultMoment,
         FaultTiming,
         InputVadState,
+        Metrics,
         MutationsSince,
         PendingContext,
         Phase,
         PhaseNow,
         PromotionRule,
+        Recording,
+        Recordings,
+        Reloaded,
         ResumeHandle,
         Role,
         Scheduling,
@@ -77,6 +81,13 @@ class Methods(ABC):
     def daemon_status(self) -> Status:
         """The daemon at a glance."""
         return cast("Status", self.call("daemon.status"))
+
+    def daemon_reload(self) -> Reloaded:
+        """Read the configuration again, all of it or nothing.
+
+        Raises `config.invalid` (A configuration value cannot be used).
+        """
+        return cast("Reloaded", self.call("daemon.reload"))
 
     def daemon_shutdown(self) -> None:
         """Stop the daemon, answering what is pending."""
@@ -950,6 +961,13 @@ class Methods(ABC):
         """
         self.call("state.clear_prefix", prefix=prefix)
 
+    def state_forget(self) -> None:
+        """Forget the last session and the state, on disk too; while none is open.
+
+        Raises `session.already_connected` (A session is open already).
+        """
+        self.call("state.forget")
+
     def state_mutations_since(
         self,
         *,
@@ -1197,6 +1215,54 @@ class Methods(ABC):
         """All counters."""
         return cast("dict[str, object]", self.call("telemetry"))
 
+    def metrics(self) -> Metrics:
+        """All metrics as Prometheus reads them."""
+        return cast("Metrics", self.call("metrics"))
+
+    def recording(self) -> Recording | None:
+        """The recording that runs, or null."""
+        return cast("Recording | None", self.call("recording"))
+
+    def recording_list(self) -> Recordings:
+        """The recordings that are kept.
+
+        Raises `recording.failed` (The recording cannot be written or read).
+        """
+        return cast("Recordings", self.call("recording.list"))
+
+    def recording_start(
+        self,
+        *,
+        name: str | None = None,
+        wire: bool | None = None,
+        audio: bool | None = None,
+    ) -> Recording:
+        """Record the wire and the sound, on the daemon's disk.
+
+        What to record: the wire to the model's service, the sound, or both; and under which
+        name.
+
+        Without a name it is the time, as in `20260301-081500`, in UTC.
+
+        Raises `recording.running` (A recording runs already), `recording.failed` (The recording
+        cannot be written or read).
+        """
+        params = _given(
+            {},
+            name=name,
+            wire=wire,
+            audio=audio,
+        )
+        return cast("Recording", self.call("recording.start", **params))
+
+    def recording_stop(self) -> Recording:
+        """End the recording; answers when it is on disk.
+
+        Raises `recording.not_running` (No recording runs), `recording.failed` (The recording
+        cannot be written or read).
+        """
+        return cast("Recording", self.call("recording.stop"))
+
 
 class AsyncMethods(ABC):
     """Every method of the socket."""
@@ -1216,6 +1282,13 @@ class AsyncMethods(ABC):
     async def daemon_status(self) -> Status:
         """The daemon at a glance."""
         return cast("Status", await self.call("daemon.status"))
+
+    async def daemon_reload(self) -> Reloaded:
+        """Read the configuration again, all of it or nothing.
+
+        Raises `config.invalid` (A configuration value cannot be used).
+        """
+        return cast("Reloaded", await self.call("daemon.reload"))
 
     async def daemon_shutdown(self) -> None:
         """Stop the daemon, answering what is pending."""
@@ -2089,6 +2162,13 @@ class AsyncMethods(ABC):
         """
         await self.call("state.clear_prefix", prefix=prefix)
 
+    async def state_forget(self) -> None:
+        """Forget the last session and the state, on disk too; while none is open.
+
+        Raises `session.already_connected` (A session is open already).
+        """
+        await self.call("state.forget")
+
     async def state_mutations_since(
         self,
         *,
@@ -2335,3 +2415,51 @@ class AsyncMethods(ABC):
     async def telemetry(self) -> dict[str, object]:
         """All counters."""
         return cast("dict[str, object]", await self.call("telemetry"))
+
+    async def metrics(self) -> Metrics:
+        """All metrics as Prometheus reads them."""
+        return cast("Metrics", await self.call("metrics"))
+
+    async def recording(self) -> Recording | None:
+        """The recording that runs, or null."""
+        return cast("Recording | None", await self.call("recording"))
+
+    async def recording_list(self) -> Recordings:
+        """The recordings that are kept.
+
+        Raises `recording.failed` (The recording cannot be written or read).
+        """
+        return cast("Recordings", await self.call("recording.list"))
+
+    async def recording_start(
+        self,
+        *,
+        name: str | None = None,
+        wire: bool | None = None,
+        audio: bool | None = None,
+    ) -> Recording:
+        """Record the wire and the sound, on the daemon's disk.
+
+        What to record: the wire to the model's service, the sound, or both; and under which
+        name.
+
+        Without a name it is the time, as in `20260301-081500`, in UTC.
+
+        Raises `recording.running` (A recording runs already), `recording.failed` (The recording
+        cannot be written or read).
+        """
+        params = _given(
+            {},
+            name=name,
+            wire=wire,
+            audio=audio,
+        )
+        return cast("Recording", await self.call("recording.start", **params))
+
+    async def recording_stop(self) -> Recording:
+        """End the recording; answers when it is on disk.
+
+        Raises `recording.not_running` (No recording runs), `recording.failed` (The recording
+        cannot be written or read).
+        """
+        return cast("Recording", await self.call("recording.stop"))

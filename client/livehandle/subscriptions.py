@@ -1,13 +1,11 @@
 """What a client iterates: the events of one subscription, over all its connections."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import TYPE_CHECKING, cast
 
 from livehandle.feeds import Feed
 
 if TYPE_CHECKING:
-    from livehandle.async_client import AsyncClient
-    from livehandle.client import Client
     from livehandle.types import AnyEvent, Snapshot
 
 
@@ -19,9 +17,15 @@ class Subscription(Iterator["AnyEvent"]):
     what it missed follows. Iteration ends with `close`, of this or of the client.
     """
 
-    def __init__(self, client: "Client", feed: Feed) -> None:
-        self._client = client
+    def __init__(
+        self,
+        feed: Feed,
+        take: "Callable[[Feed, float | None], AnyEvent | None]",
+        end: Callable[[Feed], None],
+    ) -> None:
         self._feed = feed
+        self._take = take
+        self._end = end
 
     def __next__(self) -> "AnyEvent":
         event = self.next_event()
@@ -34,7 +38,7 @@ class Subscription(Iterator["AnyEvent"]):
 
         Raises what the daemon says where it does not take the subscription up again.
         """
-        return self._client.next_event(self._feed, timeout)
+        return self._take(self._feed, timeout)
 
     @property
     def snapshot(self) -> "Snapshot | None":
@@ -43,18 +47,24 @@ class Subscription(Iterator["AnyEvent"]):
 
     def close(self) -> None:
         """End the subscription."""
-        self._client.end(self._feed)
+        self._end(self._feed)
 
 
 class AsyncSubscription(AsyncIterator["AnyEvent"]):
     """`Subscription`, to be iterated by `async for`."""
 
-    def __init__(self, client: "AsyncClient", feed: Feed) -> None:
-        self._client = client
+    def __init__(
+        self,
+        feed: Feed,
+        take: "Callable[[Feed], Awaitable[AnyEvent | None]]",
+        end: Callable[[Feed], None],
+    ) -> None:
         self._feed = feed
+        self._take = take
+        self._end = end
 
     async def __anext__(self) -> "AnyEvent":
-        event = await self._client.next_event(self._feed)
+        event = await self._take(self._feed)
         if event is None:
             raise StopAsyncIteration
         return event
@@ -66,4 +76,4 @@ class AsyncSubscription(AsyncIterator["AnyEvent"]):
 
     def close(self) -> None:
         """End the subscription."""
-        self._client.end(self._feed)
+        self._end(self._feed)

@@ -5,12 +5,8 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import NamedTuple
 
-from livehandle.feeds import Begin
+from livehandle.calls import Begin, Call
 from livehandle_proto.errors import LiveHandleError
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from livehandle.wire import Call
 
 _LOG = logging.getLogger("livehandle")
 _OVER = {"tools.call_expired", "tools.unknown_call"}
@@ -74,18 +70,18 @@ class Toolbox:
         self._unconfirmed: dict[str, Mapping[str, object]] = {}
         self._up = False
 
-    def register(self, registration: Registration) -> "Call":
+    def register(self, registration: Registration) -> Call:
         """Carry a function out from now on, on this connection and all after it."""
         return self._begin(
             "tools.register", registration.params, partial(self._registered, registration)
         )
 
-    def unregister(self, name: str) -> "Call":
+    def unregister(self, name: str) -> Call:
         """Carry a function out no more. Raises `tools.unknown_registration` if we do not."""
         for registration in self.registrations:
             if registration.name == name:
                 self.registrations.remove(registration)
-                return self._begin("tools.unregister", {"registration": registration.token})
+                return self._begin("tools.unregister", {"registration": registration.token}, None)
         names = ", ".join(each.name for each in self.registrations) or "none"
         raise LiveHandleError(
             "tools.unknown_registration",
@@ -134,7 +130,7 @@ class Toolbox:
         """Note that a call will not be answered."""
         self._running.discard(call_id)
 
-    def _registered(self, registration: Registration, call: "Call") -> None:
+    def _registered(self, registration: Registration, call: Call) -> None:
         try:
             answer = call.fields()
         except LiveHandleError as error:
@@ -143,10 +139,13 @@ class Toolbox:
                 _LOG.warning("The function %s is lost: %s", registration.name, error.message)
             return
         registration.token = str(answer.get("registration"))
-        if registration not in self.registrations:
-            self.registrations.append(registration)
+        # The latest of a name is the only one, here as there.
+        others = [each for each in self.registrations if each.name != registration.name]
+        self.registrations = [*others, registration]
 
-    def _presented(self, registration: Registration, call: "Call") -> None:
+    def _presented(self, registration: Registration, call: Call) -> None:
+        if registration not in self.registrations:
+            return  # it was unregistered, or replaced, meanwhile
         if call.failed_with("tools.unknown_registration"):
             self.register(registration)
         else:
@@ -161,7 +160,7 @@ class Toolbox:
             self._unconfirmed[call_id] = {"error": f"The function returned no JSON: {error}"}
             self._begin("tools.respond", {"call_id": call_id, **self._unconfirmed[call_id]}, then)
 
-    def _confirmed(self, call_id: str, call: "Call") -> None:
+    def _confirmed(self, call_id: str, call: Call) -> None:
         outcome = self._unconfirmed[call_id]
         try:
             call.result()

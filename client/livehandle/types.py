@@ -145,6 +145,17 @@ Phase = Literal[
 ]
 """Where the session's connection stands."""
 
+RecordingReason = Literal[
+    "started",
+    "stopped",
+    "full",
+    "failed",
+    "stopping",
+]
+"""Why a recording began or ended: it was asked for, it reached `recording.max_bytes`, it could not
+be written, or the daemon stops.
+"""
+
 Role = Literal[
     "mic",
     "speaker",
@@ -482,6 +493,16 @@ class InteractionStatus(TypedDict):
     status: str
 
 
+class KeptRecording(TypedDict):
+    """A recording on disk."""
+
+    name: str
+    bytes: int
+    """Of its files."""
+    modified_ms: int
+    """When it was written last: wall clock, since 1970."""
+
+
 class Lagged(TypedDict):
     """The last event that was sent, and how many were not.
 
@@ -522,6 +543,13 @@ class Media(TypedDict):
     mime_type: str
     part: NotRequired[int]
     parts: NotRequired[int]
+
+
+class Metrics(TypedDict):
+    """What the daemon measures, as Prometheus reads it."""
+
+    exposition: str
+    """Prometheus' text format, version 0.0.4."""
 
 
 class Mutation(TypedDict):
@@ -623,6 +651,54 @@ class Reconnecting(TypedDict):
     cause: str
 
 
+class Recording(TypedDict):
+    """A recording, and how much there is of it."""
+
+    name: str
+    wire: str | None
+    """The file of the wire, JSON lines; null where it is not recorded."""
+    audio: str | None
+    """The file of the sound, stereo WAV, the user left and the model right."""
+    redacted: bool
+    """Whether texts in it are masked as the configuration says."""
+    started_ms: int
+    """Wall clock, since 1970."""
+    duration_ms: int
+    frames: int
+    """Of the wire, both directions."""
+    wire_bytes: int
+    audio_bytes: int
+    dropped: int
+    """Frames and pieces of sound that came faster than the disk took them."""
+
+
+class RecordingChange(TypedDict):
+    """A recording that began or ended."""
+
+    reason: "RecordingReason"
+    recording: "Recording"
+    message: NotRequired[str | None]
+    """Why it could not be written, and what to do."""
+
+
+class Recordings(TypedDict):
+    """The recordings that are kept, oldest first, and the directory they are in."""
+
+    directory: str
+    recordings: "list[KeptRecording]"
+
+
+class Reloaded(TypedDict):
+    """The keys whose values have changed, by when that counts."""
+
+    applied: "list[str]"
+    """At once; limits of a connection for those who connect from now on."""
+    at_connect: "list[str]"
+    """With the next session."""
+    at_restart: "list[str]"
+    """With the next start of the daemon: until then they keep their value."""
+
+
 class ResumeHandle(TypedDict):
     """Whether the service has given a handle to resume with. A secret: it is not told itself."""
 
@@ -691,6 +767,12 @@ class Snapshot(TypedDict):
     telemetry: "dict[str, object]"
 
 
+class Stalled(TypedDict):
+    """The model speaks and is not heard: how long the user has heard nothing by now."""
+
+    silent_ms: int
+
+
 class StateChange(TypedDict):
     """One key has changed; also told where the new value equals the old.
 
@@ -731,10 +813,14 @@ class Status(TypedDict):
     pid: int
     instance: str
     socket: str
+    config_file: str
+    """Where the configuration is read from, if there is such a file. From level 2 on."""
     uptime_ms: int
     clients: "list[Client]"
     last_seq: int
     session: "Session"
+    snapshot_failure: NotRequired[str | None]
+    """Why the session cannot be kept for a restart just now. From level 2 on."""
 
 
 class Stopping(TypedDict):
@@ -1007,6 +1093,7 @@ Topic = Literal[
     "live.turn_complete",
     "live.turn_metrics",
     "live.telemetry",
+    "live.stalled",
     "live.interrupted",
     "live.connected",
     "live.reconnecting",
@@ -1022,6 +1109,7 @@ Topic = Literal[
     "events.dropped",
     "daemon.notification_failed",
     "daemon.claim_changed",
+    "daemon.recording_changed",
     "daemon.stopping",
     "daemon.bye",
     "client.connected",
@@ -1116,6 +1204,8 @@ AnyEvent = (
     | TypedEvent[Literal["live.turn_metrics"], TurnMetrics]
     # All metrics, every metrics.interval_ms.
     | TypedEvent[Literal["live.telemetry"], Telemetry]
+    # The model fell silent amid a reply.
+    | TypedEvent[Literal["live.stalled"], Stalled]
     # The user cut the model off: stop playing.
     | TypedEvent[Literal["live.interrupted"], Nothing]
     # The session is set up.
@@ -1146,6 +1236,8 @@ AnyEvent = (
     | TypedEvent[Literal["daemon.notification_failed"], FailedNotification]
     # Another holds a role.
     | TypedEvent[Literal["daemon.claim_changed"], ClaimChange]
+    # A recording began or ended.
+    | TypedEvent[Literal["daemon.recording_changed"], RecordingChange]
     # The daemon has begun to stop.
     | TypedEvent[Literal["daemon.stopping"], Stopping]
     # The last event: the daemon closes the connection.
@@ -1220,6 +1312,9 @@ ErrorName = Literal[
     "wire.closed",  # 1913: The connection ended before the call was done.
     "daemon.snapshot",  # 1907: What is kept for a restart cannot be used.
     "config.invalid",  # 1920: A configuration value cannot be used.
+    "recording.running",  # 1940: A recording runs already.
+    "recording.not_running",  # 1941: No recording runs.
+    "recording.failed",  # 1942: The recording cannot be written or read.
     "client.usage",  # 1930: The command line cannot be carried out.
 ]
 """`name` of a `LiveHandleError`, with its `code`. A newer daemon may know others."""

@@ -6,7 +6,8 @@ A client moves bytes between a socket and its `Wire`, and connects again when th
 import json
 from collections.abc import Callable, Mapping
 
-from livehandle.connection import closed, no_daemon_says
+from livehandle.calls import Call, Then
+from livehandle.connection import closed, lines_of, message_of, no_daemon_says
 from livehandle.feeds import Feeds, TypedEvent, own_event
 from livehandle.toolbox import Toolbox, ToolCall
 from livehandle_proto.errors import LiveHandleError
@@ -17,76 +18,13 @@ MAX_LINE_BYTES = 16 * 2**20
 AWAY_S = 10.0
 """Seconds that a call waits for a daemon that is away: longer than one takes to start again."""
 
-_FIRST_DELAY_S = 0.05
-_LONGEST_DELAY_S = 2.0
-
-
-def anew(error: LiveHandleError) -> LiveHandleError:
-    """Return an error to raise in another place: with each raise one gathers a traceback."""
-    return LiveHandleError(error.name, error.message, **error.data)
+_DELAYS_S = (0.0, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 2.0)
+"""How long to wait before each attempt to connect, and before all that follow."""
 
 
 def over() -> LiveHandleError:
     """Return the error of a client that its program has closed."""
     return LiveHandleError("daemon.unreachable", "This client is closed: open another one.")
-
-
-class Backoff:
-    """How long to wait before each attempt to connect: not at all, then 50 ms, doubling to 2 s."""
-
-    def __init__(self) -> None:
-        self.attempts = 0
-        self._delay_s = 0.0
-
-    def next_s(self) -> float:
-        """Count an attempt; return the seconds to wait before it."""
-        self.attempts += 1
-        delay_s = self._delay_s
-        self._delay_s = min(max(delay_s * 2, _FIRST_DELAY_S), _LONGEST_DELAY_S)
-        return delay_s
-
-
-class Call:
-    """A call that was sent. `then` is told of its answer before all that came after it."""
-
-    __slots__ = ("_answer", "_error", "done", "id", "then")
-
-    def __init__(self, request_id: int, then: "Callable[[Call], None] | None") -> None:
-        self.id = request_id
-        self.done = False
-        """Whether it was answered, or lost with its connection."""
-        self.then = then
-        self._answer: object = None
-        self._error: LiveHandleError | None = None
-
-    def result(self) -> object:
-        """Return the result of a call that is done. Raises what it was answered instead."""
-        if self._error is not None:
-            raise self._error
-        return self._answer
-
-    def fields(self) -> Mapping[str, object]:
-        """Return the result where it is an object. Raises what the daemon answered instead."""
-        answer = self.result()
-        return answer if isinstance(answer, dict) else {}
-
-    def failed_with(self, name: str) -> bool:
-        """Return whether it was answered with an error of that name."""
-        return self._error is not None and self._error.name == name
-
-    def answered(self, message: Mapping[str, object]) -> None:
-        """Take its answer."""
-        error = message.get("error")
-        self._answer = message.get("result")
-        self._error = LiveHandleError.from_json(error) if isinstance(error, dict) else None
-        self.done = True
-        if self.then is not None:
-            self.then(self)
-
-    def lost(self, why: LiveHandleError) -> None:
-        """Note that no answer will come: it may have been carried out, or not."""
-        self._error = anew(why)
-        self.done = True
 
 
 class Wire:
@@ -107,7 +45,8 @@ class Wire:
     ) -> None:
         self.outbox = bytearray()
         """What is to be written to the socket."""
-        self.backoff = Backoff()
+        self.attempts = 0
+        """To connect, since the daemon answered last."""
         self.ready = False
         """Whether the daemon has answered on this connection, so that calls can be made."""
         self.hello: Mapping[str, object] = {}
@@ -117,7 +56,6 @@ class Wire:
         self._client = client
         self._path = path
         self._wake = wake
-        self._refusal: LiveHandleError | None = None
         self._rest = bytearray()
         self._last_id = 0
         self._pending: dict[int, Call] = {}
@@ -131,6 +69,11 @@ class Wire:
         """
         return bool(self._pending or self.tools.registrations) or not self.feeds.hold_up
 
+    def next_delay_s(self) -> float:
+        """Count an attempt to connect; return the seconds to wait before it."""
+        self.attempts += 1
+        return _DELAYS_S[min(self.attempts, len(_DELAYS_S)) - 1]
+
     def connected(self) -> None:
         """Begin a connection: say who we are, and take up what stood on the last one."""
         hello = {"client": self._client, "max_line_bytes": MAX_LINE_BYTES}
@@ -138,10 +81,10 @@ class Wire:
         self.tools.connected()
         self.feeds.connected()
 
-    def lost(self, error: LiveHandleError | None = None) -> LiveHandleError:
-        """End a connection. Return why: what the daemon said before, else `error`."""
-        why = self._refusal or error or closed(self._path)
-        was_ready, self.ready, self._refusal = self.ready, False, None
+    def lost(self, why: LiveHandleError | None) -> LiveHandleError:
+        """Note that there is no connection; return why, by default because the daemon ended it."""
+        why = why or closed(self._path)
+        was_ready, self.ready = self.ready, False
         self.outbox.clear()
         self._rest.clear()
         self.tools.lost()
@@ -155,26 +98,22 @@ class Wire:
         return why
 
     def received(self, data: bytes) -> None:
-        """Take what was read. Raises `daemon.unreachable` for what no daemon says."""
-        *lines, rest = data.split(b"\n")
-        if lines:
-            lines[0] = bytes(self._rest) + lines[0]
-            self._rest.clear()
-        self._rest += rest
-        for line in lines:
+        """Take what was read. Raises what ends the connection.
+
+        That is `daemon.unreachable` for what no daemon says, or what the daemon says of the
+        connection as a whole.
+        """
+        for line in lines_of(self._rest, data):
             self._take(line)
         self._wake()
 
-    def begin(
-        self,
-        method: str,
-        params: Mapping[str, object],
-        then: Callable[[Call], None] | None = None,
-    ) -> Call:
+    def begin(self, method: str, params: Mapping[str, object], then: Then | None = None) -> Call:
         """Send a call. Raises TypeError or ValueError where the parameters are no JSON."""
         request_id = self._last_id + 1
         request = {"jsonrpc": "2.0", "id": request_id, "method": method, "params": params}
-        self.outbox += json.dumps(request, separators=(",", ":"), allow_nan=False).encode() + b"\n"
+        # As UTF-8, which half a surrogate pair cannot be: the daemon would not know whose it is.
+        line = json.dumps(request, separators=(",", ":"), allow_nan=False, ensure_ascii=False)
+        self.outbox += line.encode() + b"\n"
         self._last_id = request_id
         call = self._pending[request_id] = Call(request_id, then)
         self._wake()
@@ -186,12 +125,7 @@ class Wire:
             self._pending.pop(call.id, None)
 
     def _take(self, line: bytes) -> None:
-        try:
-            message = json.loads(line)
-        except (ValueError, RecursionError):
-            message = None
-        if not isinstance(message, dict):
-            raise no_daemon_says(self._path)
+        message = message_of(line, self._path)
         request_id, params = message.get("id"), message.get("params")
         if message.get("method") == "event" and isinstance(params, dict):
             self._event(TypedEvent(params), len(line))
@@ -199,8 +133,7 @@ class Wire:
             if call := self._pending.pop(request_id, None):
                 call.answered(message)
         elif isinstance(error := message.get("error"), dict):
-            # It concerns the connection as a whole, which ends with it.
-            self._refusal = LiveHandleError.from_json(error)
+            raise LiveHandleError.from_json(error)
 
     def _event(self, event: TypedEvent[str, Mapping[str, object]], size: int) -> None:
         if event.subscription is not None:
@@ -209,7 +142,10 @@ class Wire:
             self.feeds.tell_all(event, size)
 
     def _greeted(self, call: Call) -> None:
-        self.hello = call.fields()
-        attempt, self.backoff = self.backoff.attempts, Backoff()
+        hello = call.result()
+        if not isinstance(hello, dict):
+            raise no_daemon_says(self._path)
+        self.hello = hello
+        attempt, self.attempts = self.attempts, 0
         self.ready = True
         self.feeds.tell_all(own_event("client.connected", {"attempt": attempt}))

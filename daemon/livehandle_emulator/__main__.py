@@ -5,10 +5,9 @@
 
 import argparse
 import signal
-import ssl
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
@@ -17,17 +16,21 @@ from typing import NoReturn
 import anyio
 import msgspec
 
-from livehandle_emulator import remote
+from livehandle_emulator import remote, replay_server
 from livehandle_emulator import scenario as scenario_module
 from livehandle_emulator.certificate import fresh_certificate
+from livehandle_emulator.replay_server import load
 from livehandle_emulator.scenario import Scenario, load_scenario
 from livehandle_emulator.server import serve
 from livehandle_emulator.service import Journal, Service
 from livehandle_proto.command_words import options_first
 from livehandle_proto.errors import LiveHandleError
 
+Serve = Callable[..., Coroutine[object, object, None]]
+
 _FAILED = 1
 _USAGE = 3
+_FASTEST = 1e6
 
 
 class _Parser(argparse.ArgumentParser):
@@ -75,14 +78,20 @@ def _serve(flags: argparse.Namespace) -> None:
         directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="livehandle-emulator-"))
         ca_file = Path(directory) / "ca.pem"
         try:
+            if flags.replay and (flags.scenario or flags.journal):
+                _give_up("--replay plays what was: without --scenario and --journal", _USAGE)
+            played = load(flags.replay) if flags.replay else None
             scenario = load_scenario(flags.scenario) if flags.scenario else Scenario()
             journal = stack.enter_context(_journal(flags.journal))
             tls = fresh_certificate(flags.host, ca_file) if flags.tls else None
         except LiveHandleError as error:
             _give_up(error.message, _USAGE)
         note = f"SSL_CERT_FILE={ca_file}" if tls else None
-        service = Service(scenario, journal)
-        problem = anyio.run(_run, service, flags.host, flags.port, tls, note)
+        serving: Serve = partial(serve, service=Service(scenario, journal))
+        if played is not None:
+            serving = partial(replay_server.serve, played, speed=flags.speed)
+        serving = partial(serving, host=flags.host, port=flags.port, tls=tls)
+        problem = anyio.run(_run, serving, flags, note)
     if problem:
         _give_up(problem, _FAILED)
 
@@ -108,20 +117,17 @@ def _journal(path: Path | None) -> Iterator[Journal]:
         yield write
 
 
-async def _run(
-    service: Service, host: str, port: int, tls: ssl.SSLContext | None, note: str | None
-) -> str | None:
+async def _run(serving: Serve, flags: argparse.Namespace, note: str | None) -> str | None:
     """Serve until a signal; return what went wrong if the address could not be had."""
     with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         async with anyio.create_task_group() as tasks:
             try:
-                bound = await tasks.start(
-                    partial(serve, service=service, host=host, port=port, tls=tls)
-                )
+                bound = await tasks.start(serving)
             except OSError as error:
-                return f"cannot listen on {host} port {port}: {error.strerror or error}"
-            shown = f"[{host}]" if ":" in host else host
-            print(f"{'wss' if tls else 'ws'}://{shown}:{bound}")
+                where = f"{flags.host} port {flags.port}"
+                return f"cannot listen on {where}: {error.strerror or error}"
+            shown = f"[{flags.host}]" if ":" in flags.host else flags.host
+            print(f"{'wss' if flags.tls else 'ws'}://{shown}:{bound}")
             if note:
                 print(note)
             sys.stdout.flush()
@@ -147,7 +153,32 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--journal", type=Path, metavar="FILE", help="where to write what happens, as JSON lines"
     )
+    parser.add_argument(
+        "--replay",
+        type=Path,
+        metavar="FILE",
+        help="play the service's side of a recording instead: its wire file, or its directory; "
+        "each client that connects gets the next connection",
+    )
+    parser.add_argument(
+        "--speed",
+        type=_speed,
+        default=1.0,
+        metavar="N",
+        help="of --replay, times real time; 0 for as fast as the client says what was said then, "
+        "its sound too (default 1)",
+    )
     return parser
+
+
+def _speed(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= _FASTEST:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a speed: give 0 to {_FASTEST:g}")
+    return value
 
 
 def _give_up(message: str, code: int) -> NoReturn:

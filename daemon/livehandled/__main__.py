@@ -1,12 +1,14 @@
 """The command `livehandled`."""
 
 import argparse
+import faulthandler
 import importlib.util
-import logging
 import os
 import sys
+import time
 import warnings
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
@@ -15,7 +17,8 @@ import anyio
 from livehandle_proto import __version__
 from livehandle_proto.description import FILE
 from livehandle_proto.errors import LiveHandleError
-from livehandle_proto.paths import socket_path
+from livehandle_proto.paths import config_file, refuse_two_names, socket_path
+from livehandled import log
 from livehandled.config.loader import load
 
 # jsonrpcserver 5.0.9 reads its schema in a way that Python 3.11 and 3.12 warn of.
@@ -63,21 +66,29 @@ def _run(options: argparse.Namespace) -> None:
         flags["session.model"] = options.model
     if options.emulator:
         flags["session.backend"] = "emulator"
-    file = options.config or os.environ.get("LIVEHANDLE_CONFIG")
-    loaded = load(Path(file) if file else None, os.environ, flags)
+    if options.log_format:
+        flags["log.format"] = options.log_format
+    configuration = Path(config_file(options.config, os.environ))
+    named = bool(options.config or os.environ.get("LIVEHANDLE_CONFIG"))
+    read = partial(load, configuration if named else None, os.environ, flags)
+    loaded = read()
+    if options.check:
+        print(f"{configuration} is in order.")
+        return
+    refuse_two_names(options.socket, options.instance, os.environ)
     path = socket_path(options.socket, options.instance, os.environ)
-    logging.basicConfig(
-        stream=sys.stderr,
-        level=loaded.config.log.level.upper(),
-        format="%(asctime)s %(levelname)-7s %(name)s: %(message)s",
-    )
+    log.install(loaded.config.log, os.environ, clock=time.monotonic)
+    sys.excepthook = log.crashed
+    # Where it stands is told if a watchdog aborts it, or a library crashes it.
+    if sys.__stderr__ is not None:
+        faulthandler.enable(sys.__stderr__)
     # Its import takes most of the start: what can be refused is refused before.
     from livehandled.service import Service, run
 
     uvloop = importlib.util.find_spec("uvloop") is not None
     anyio.run(
         run,
-        Service(loaded=loaded, socket_path=path, environ=os.environ),
+        Service(loaded, read, configuration, path, os.environ),
         backend_options={"use_uvloop": uvloop},
     )
 
@@ -102,6 +113,14 @@ def _parser() -> argparse.ArgumentParser:
         "--emulator",
         action="store_true",
         help="converse with the built-in emulator, without a key or a network",
+    )
+    parser.add_argument(
+        "--check", action="store_true", help="say whether the configuration is right, and exit"
+    )
+    parser.add_argument(
+        "--log-format",
+        choices=("text", "json"),
+        help="the same as --set log.format=FORMAT",
     )
     parser.add_argument(
         "--openrpc", action="store_true", help="print the control socket's OpenRPC document"

@@ -8,10 +8,12 @@ itself, without a daemon: `async with LiveHandle.open({"session": {…}}) as liv
 import os
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import anyio
+import msgspec
 from anyio.abc import TaskGroup
 
 from livehandle_proto import topics as t
@@ -22,6 +24,7 @@ from livehandle_proto.methods import ToolAnswer
 from livehandle_proto.states import StateChange
 from livehandle_proto.topics import RAW_STREAM, SEMANTIC_STREAM, match
 from livehandled.alarm import Alarm
+from livehandled.chronicle import Chronicle
 from livehandled.config.loader import Loaded, Shown, effective, from_tree, with_overrides
 from livehandled.context import PendingContext
 from livehandled.extraction.extractor import Extraction
@@ -30,6 +33,8 @@ from livehandled.gemini.content import Content, text_content
 from livehandled.hub import Hub
 from livehandled.keeper import Keeper
 from livehandled.listening import Events
+from livehandled.recording.recorder import Recorder
+from livehandled.redaction import REDACTED, Redaction
 from livehandled.session import opener, payload
 from livehandled.session.router import Router
 from livehandled.session.session import Session
@@ -44,6 +49,7 @@ from livehandled.telemetry import Telemetry
 from livehandled.tools.tools import Tools
 from livehandled.transcript import KEPT_TURNS, Transcript
 from livehandled.voice.reactor import DEFAULT_RULES, Rule, VoiceState
+from livehandled.voice.stall import StallDetector
 
 _LEAVE_S = 2.0
 """The longest that leaving a handle waits for its session to end (A11)."""
@@ -60,6 +66,7 @@ class LiveHandle:
         environ: Mapping[str, str],
         emulator_url: str = "",
         store: Store | None = None,
+        recordings: Path | None = None,
         rules: Sequence[Rule] = DEFAULT_RULES,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -67,8 +74,10 @@ class LiveHandle:
         self._hub = hub
         self._clock = clock
         self._telemetry = Telemetry(started=clock())
+        self.redaction = Redaction(loaded.config.redaction.patterns, loaded.config.redaction.keys)
+        """What is masked in all that the handle publishes, and is to be in what is told of it."""
         self._state = State(now_ms=hub.now_ms, on_change=self._state_changed)
-        self._transcript = Transcript()
+        self._transcript = Transcript(redaction=self.redaction)
         self._context = PendingContext()
         self._models = ModelClient(lambda: self._opener.service(self._sessions.loaded))
         self._extraction = Extraction(
@@ -77,17 +86,21 @@ class LiveHandle:
             publish=hub.publish,
             start=lambda task, run: self._sessions.start(task, run),
             ask_model=self._models,
+            redaction=self.redaction,
         )
-        signals = Signals(self._state, clock)
+        self._signals = Signals(self._state, clock)
         self._router = Router(
             hub,
             self._telemetry,
             transcript=self._transcript,
-            signals=signals,
+            signals=self._signals,
             extraction=self._extraction,
             clock=clock,
+            redaction=self.redaction,
         )
         self._alarm = Alarm(clock=clock, deadline=self._deadline, due=self._due)
+        self._stall = StallDetector(self._stall_s, self._alarm.look)
+        self._router.stall = self._stall
         self._sessions = Sessions(
             self._opener,
             context=self._context,
@@ -103,7 +116,7 @@ class LiveHandle:
         self._session = UnderlyingSession(self._sessions, self._router)
         self._tools = Tools(
             self._sessions,
-            loaded.config.tools,
+            lambda: self._sessions.loaded.config.tools,
             answer=self._session.send_tool_response,
             clock=clock,
             look=self._alarm.look,
@@ -115,14 +128,32 @@ class LiveHandle:
                 store,
                 sessions=self._sessions,
                 state=self._state,
-                signals=signals,
+                signals=self._signals,
                 transcript=self._transcript,
                 telemetry=self._telemetry,
                 context=self._context,
                 hub=hub,
                 tell=self._router.tell,
+                redaction=self.redaction,
             )
+        self._recorder = Recorder(
+            loaded.config.recording,
+            default=recordings,
+            wiretap=self._sessions.wiretap,
+            router=self._router,
+            publish=hub.publish,
+            clock=clock,
+            now_ms=hub.now_ms,
+            redaction=self.redaction,
+        )
         self._report_at: float | None = None
+        Chronicle(
+            hub,
+            session=lambda: self._sessions.current,
+            dropped=lambda: self._sessions.outbox.dropped,
+            clock=clock,
+            transcripts=loaded.config.log.transcripts,
+        )
 
     @classmethod
     def open(
@@ -202,13 +233,27 @@ class LiveHandle:
                     self._writer.flush(session)
                 session.stop("stopped")
                 await session.done()
+            await self._recorder.close()
             self._extraction.close()
             await self._models.aclose()
         finally:
             if self._keeper is not None:
                 self._keeper.close()
 
+    @property
+    def alive(self) -> bool:
+        """Whether its tasks run: no longer once one has failed, and all are being ended for it."""
+        tasks = self._sessions.tasks
+        return tasks is not None and not tasks.cancel_scope.cancel_called
+
     # The session.
+
+    def configure(self, loaded: Loaded) -> None:
+        """Take another configuration: for the next session, and at once for what has no session."""
+        self._sessions.configure(loaded)
+        self._recorder.settings = loaded.config.recording
+        self._set_report(self._clock())
+        self._alarm.look()
 
     def connect(self, config: Mapping[str, object] | None = None) -> Awaitable[v.Session]:
         """Open a session with the handle's configuration and these changes to it.
@@ -216,7 +261,8 @@ class LiveHandle:
         Await the result to have it set up; it raises why it could not be. Raises
         `session.already_connected`, `config.invalid` or `auth.missing_key` at once.
 
-        Without changes, a session that waits for its next attempt to connect makes it now.
+        Without changes, a session that waits for its next attempt to connect makes it now, and
+        one that ended for want of credentials goes on.
         """
         session = self._sessions.current
         if session is not None and session.open and session.state == "reconnecting" and not config:
@@ -229,7 +275,9 @@ class LiveHandle:
                 if session.open
                 else "The last session is still ending: call connect once disconnect has answered.",
             )
-        return self._connected(self._sessions.open(with_overrides(self._opener.base, config or {})))
+        if not config:
+            return self._connected(self._sessions.open_or_go_on())
+        return self._connected(self._sessions.open(with_overrides(self._opener.base, config)))
 
     def disconnect(self) -> Awaitable[None]:
         """End the session, what was sent before first; no error where there is none (A12).
@@ -238,6 +286,21 @@ class LiveHandle:
         until `connect`.
         """
         return self._writer.disconnect()
+
+    def forget(self) -> None:
+        """Forget the conversation and the state, in memory and on disk; the totals go on.
+
+        Extractors, tools and recordings stay. Raises `session.already_connected` while a session
+        lasts.
+        """
+        self._sessions.forget()
+        self._state.erase()
+        self._signals.forget()
+        self._transcript.clear()
+        self._context.clear()
+        self._hub.forget()
+        if self._keeper is not None:
+            self._keeper.forget()
 
     def done(self, timeout_ms: int | None = None) -> Awaitable[v.Ended]:
         """Await the end of the session there is now, and how it ended (Z1: every waiter is told).
@@ -273,6 +336,14 @@ class LiveHandle:
             prompt_armed=self._context.prompt_armed,
         )
 
+    def secrets(self) -> tuple[str, ...]:
+        """Return every key, token, password and resumption handle that no text may show."""
+        session = self._sessions.current
+        known = self._opener.secrets()
+        if session is None:
+            return known
+        return (*known, *session.plan.secrets, *session.resumption.handles.known)
+
     def config(self) -> Shown:
         """Return each key's value and source, of the session or of the next; secrets masked."""
         return effective(self._sessions.loaded)
@@ -295,7 +366,7 @@ class LiveHandle:
         if voice.microphone is None:
             voice.plug_in(opener.microphone(self._sessions.loaded.config, session.plan))
         pending = voice.hear(text, pcm)
-        self._router.audio_sent(len(pcm))
+        self._router.audio_sent(pcm)
         return Sent(session, pending)
 
     def send_video(self, data: bytes | str) -> Sent:
@@ -410,6 +481,14 @@ class LiveHandle:
         """Return the functions that clients carry out: to register, list and answer."""
         return self._tools
 
+    def recorder(self) -> Recorder:
+        """Return what records the conversation: to start, to stop and to list."""
+        return self._recorder
+
+    def snapshot_failure(self) -> str | None:
+        """Return why the session cannot be kept for a restart just now; None where it can."""
+        return None if self._keeper is None else self._keeper.failure
+
     def open_calls(self) -> list[v.FunctionCall]:
         """Return the calls the model waits for."""
         session = self._sessions.current
@@ -473,11 +552,13 @@ class LiveHandle:
         return self._session.describe()
 
     def _state_changed(self, change: StateChange) -> None:
+        if not change.removed and self.redaction.hides(change.key):
+            change = msgspec.structs.replace(change, value=REDACTED)
         self._hub.publish("state.changed", change, key=change.key)
 
     def _deadline(self) -> float | None:
         session, voice = self._sessions.current, self._sessions.voice
-        waits = [self._report_at, self._tools.deadline]
+        waits = [self._report_at, self._tools.deadline, self._stall.deadline]
         if session is not None and session.open and voice is not None:
             waits += [voice.deadline, session.deadline]
         return min((at for at in waits if at is not None), default=None)
@@ -487,11 +568,17 @@ class LiveHandle:
         if session is not None and session.open and voice is not None:
             voice.due(now)
             session.due(now)
+        if (silent_ms := self._stall.due(now)) is not None:
+            self._telemetry.stalls += 1
+            self._hub.publish("live.stalled", t.Stalled(silent_ms=silent_ms))
         if self._tools.deadline is not None and now >= self._tools.deadline:
             self._tools.due(now)
         if self._report_at is not None and now >= self._report_at:
             self._hub.publish("live.telemetry", t.Telemetry(telemetry=self.telemetry()))
             self._set_report(now)
+
+    def _stall_s(self) -> float:
+        return self._sessions.loaded.config.voice.stall_ms / 1000
 
     def _set_report(self, now: float) -> None:
         interval_ms = self._opener.base.config.metrics.interval_ms

@@ -145,6 +145,12 @@ class Hub:
             if sink in sinks:
                 sinks.remove(sink)
 
+    def forget(self) -> None:
+        """Keep none of the events so far: whoever asks for them is told of a gap."""
+        self._ring.clear(self.last_seq)
+        self._states.clear()
+        self._forgotten_state = self.last_seq
+
     def parse(self, cursor: str) -> int | None:
         """Return the place a cursor names, or None where it is another instance's.
 

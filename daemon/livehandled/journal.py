@@ -62,6 +62,11 @@ class Journal:
             self._bytes -= self._ring.popleft().size
         return entry
 
+    def clear(self) -> None:
+        """Keep none of the mutations so far."""
+        self._ring.clear()
+        self._bytes = 0
+
     def since(self, cursor: int) -> Iterator[Entry]:
         """Return what is kept of the mutations after the cursor, oldest first."""
         kept = len(self._ring)

@@ -9,18 +9,19 @@ from livehandle_proto.errors import LiveHandleError
 from livehandled.config.loader import Loaded, overrides, with_overrides
 from livehandled.context import PendingContext
 from livehandled.hub import Event, Hub
+from livehandled.redaction import NOTHING_REDACTED, REDACTED, Redaction
 from livehandled.saver import Saver
-from livehandled.session.ledger import Again
-from livehandled.session.resumption import TakenUp
-from livehandled.session.session import tools_in
+from livehandled.session.resumption import TakenUp, tools_in
 from livehandled.session.sessions import Sessions
 from livehandled.signals import PASSING, Signals
-from livehandled.state import State
+from livehandled.state import SavedState, State
 from livehandled.store import Snapshot, Store, encode
 from livehandled.telemetry import Telemetry
 from livehandled.transcript import Transcript
 
 _log = logging.getLogger(__name__)
+
+_REDACTED = msgspec.Raw(msgspec.json.encode(REDACTED))
 
 _TELLING = (
     "state.changed",
@@ -49,6 +50,7 @@ class Keeper:
         context: PendingContext,
         hub: Hub,
         tell: Callable[[LiveHandleError], None],
+        redaction: Redaction = NOTHING_REDACTED,
     ) -> None:
         self._store = store
         self._sessions = sessions
@@ -59,6 +61,7 @@ class Keeper:
         self._context = context
         self._hub = hub
         self._tell = tell
+        self._redaction = redaction
         self._saver = Saver(store, self._taken, failed=self._failed)
         self._untaken: Snapshot | None = None
         """A session that could not be taken up, and that no other has followed."""
@@ -87,11 +90,23 @@ class Keeper:
             loaded = with_overrides(base, snapshot.overrides)
             self._sessions.open(loaded, patient=True, taken_up=_taken_up(snapshot))
         except LiveHandleError as error:  # a key that is gone, a value that is known no more
-            self._untaken = snapshot  # it may be back at the next start
+            self._untaken = snapshot  # it may be back at the next start, or when a session opens
+            self._sessions.untaken = (snapshot.overrides, _taken_up(snapshot))
             _log.warning("the last session is not taken up: %s", error.message)
             self._tell(error)
             return False
         return True
+
+    def forget(self) -> None:
+        """Have nothing on disk of what was. It blocks until that is so."""
+        self._untaken = None
+        self._store.remove()
+        self._saver.dirty()
+
+    @property
+    def failure(self) -> str | None:
+        """Why the last snapshot could not be written; None where it was."""
+        return self._saver.failure
 
     async def run(self) -> None:
         """Save what changes, until cancelled."""
@@ -114,37 +129,47 @@ class Keeper:
     def _taken(self) -> bytes:
         session = self._sessions.current
         if session is None and self._untaken is not None:
-            state = self._state.export(without=PASSING)
+            state = self._exported()
             context = self._context.export()
             return encode(msgspec.structs.replace(self._untaken, state=state, context=context))
         config = self._sessions.loaded.config.session
         stopped_by = None if session is None else session.stop_reason
-        going_on = session is not None and (session.ended is None or stopped_by == "stopped")
-        again = Again([], [], owed=False) if session is None else session.again()
+        going_on = session is not None and (
+            session.ended is None or session.unfinished or stopped_by == "stopped"
+        )
+        left = TakenUp() if session is None else session.left()
         return encode(
             Snapshot(
-                session_id=None if session is None else session.id,
+                session_id=left.session_id,
                 model=config.model,
                 backend=config.backend,
                 overrides=overrides(self._sessions.loaded),
-                instruction=None if session is None else session.instruction,
-                handle=None if session is None else session.resumption.kept,
-                covered_turns=0 if session is None else session.resumption.covered_turns,
-                turns=0 if session is None else session.conversation.turns,
-                reconnects=0 if session is None else session.reconnects,
-                state=self._state.export(without=PASSING),
-                transcript=self._transcript.export(untold_tools=tools_in(again.messages)),
+                instruction=left.instruction,
+                handle=left.handle,
+                covered_turns=left.covered_turns,
+                turns=left.turns,
+                reconnects=left.reconnects,
+                state=self._exported(),
+                transcript=self._transcript.export(untold_tools=tools_in(left.unsent)),
                 telemetry=self._telemetry.export(media_dropped=self._sessions.outbox.dropped),
                 context=self._context.export(),
-                calls=[] if session is None else session.answerable(),
-                unsent=again.messages,
-                owed=again.owed,
-                since=again.since,
-                told=[] if session is None else list(session.resumption.ledger.told),
+                calls=list(left.calls),
+                unsent=list(left.unsent),
+                owed=left.owed,
+                since=list(left.since),
+                told=list(left.told),
                 open=going_on and stopped_by != "disconnected",
                 saved_at_ms=self._hub.now_ms(),
             )
         )
+
+    def _exported(self) -> SavedState:
+        """Return the state as it is to be saved: redacted (S3)."""
+        saved, hides = self._state.export(without=PASSING), self._redaction.hides
+        if not self._redaction.hides_keys:
+            return saved
+        shown = {key: _REDACTED if hides(key) else text for key, text in saved.values.items()}
+        return SavedState(cursor=saved.cursor, values=shown)
 
 
 def _taken_up(snapshot: Snapshot) -> TakenUp:

@@ -96,6 +96,7 @@ class Latency:
             "min_ms": self.min_ms,
             "max_ms": self.max_ms,
             "mean_ms": self.mean_ms,
+            "total_ms": self._total_ms,
             "p50_ms": p50,
             "p90_ms": p90,
             "p99_ms": p99,

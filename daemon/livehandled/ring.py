@@ -56,6 +56,12 @@ class Ring(Generic[E]):
             self._bytes -= weight
             self.forgotten_seq = oldest.seq
 
+    def clear(self, seq: int) -> None:
+        """Forget all events, and so everything up to a number."""
+        self._events.clear()
+        self._bytes = 0
+        self.forgotten_seq = seq
+
     def _is_too_heavy(self) -> bool:
         return self._bytes > self._most_bytes and len(self._events) > 1
 

@@ -1,5 +1,6 @@
 """When the snapshot is written: soon after a change, beside the loop, and once more at the end."""
 
+import logging
 import threading
 from collections.abc import Callable
 
@@ -7,6 +8,8 @@ import anyio
 from anyio import to_thread
 
 from livehandled.store import Store
+
+_log = logging.getLogger(__name__)
 
 EVERY_S = 1.0
 """The snapshot is written so often while things change: a killed daemon loses no more of them."""
@@ -34,6 +37,8 @@ class Saver:
         self._changed = anyio.Event()
         self._sent = anyio.Event()
         self._told: set[str] = set()
+        self.failure: str | None = None
+        """Why the last snapshot could not be written, in a sentence; None where it was."""
         self._taken = 0
         # One writes at a time, and what was taken earlier is not written over what is newer.
         self._writing = threading.Lock()
@@ -97,17 +102,19 @@ class Saver:
 
     def _note(self, error: OSError | None) -> bool:
         if error is None:
+            if self.failure is not None:
+                _log.info("the session's snapshot is written again to %s", self._store.path)
+            self.failure = None
             self._told.clear()
             return True
         self._tell(error.strerror or type(error).__name__)
         return False
 
     def _tell(self, why: str) -> None:
-        if why in self._told:
-            return
-        self._told.add(why)
-        sentence = (
+        self.failure = (
             f"The session's snapshot cannot be written to {self._store.path} ({why}): a restart "
             "of the daemon would not know what is new; see to the disk."
         )
-        self._failed(sentence)
+        if why not in self._told:
+            self._told.add(why)
+            self._failed(self.failure)

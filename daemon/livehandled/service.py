@@ -4,8 +4,9 @@ import logging
 import os
 import signal
 import socket
+import sys
 import time
-from collections.abc import AsyncIterator, MutableMapping
+from collections.abc import AsyncIterator, Callable, MutableMapping
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -14,11 +15,16 @@ from typing import NamedTuple
 import anyio
 from anyio.abc import TaskGroup, TaskStatus
 
+from livehandle_proto import __version__
 from livehandle_proto.errors import LiveHandleError
+from livehandle_proto.methods import Reloaded
 from livehandle_proto.topics import Stopping
+from livehandled import log
 from livehandled.alarm import Alarm
+from livehandled.clock import WallClock
 from livehandled.config.loader import Loaded
-from livehandled.control import listener
+from livehandled.config.running import Running
+from livehandled.control import listener, metrics_http
 from livehandled.control.calls import Calls
 from livehandled.control.claims import Claims
 from livehandled.control.dispatch import Dispatcher
@@ -28,18 +34,25 @@ from livehandled.control.server import ControlServer
 from livehandled.control.surroundings import EmulatorFaults, Surroundings
 from livehandled.handle import LiveHandle
 from livehandled.hub import Hub
+from livehandled.metrics import export
+from livehandled.notify import TELLING, Notifier, manager, status_line
 from livehandled.session.access import credentials
-from livehandled.store import Store, snapshot_path
+from livehandled.store import Store, recordings_path, snapshot_path
 
 _log = logging.getLogger(__name__)
 
 _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+_RELOAD_SIGNAL = signal.SIGHUP
 
 
 class Service(NamedTuple):
     """What a daemon is started with."""
 
     loaded: Loaded
+    read: Callable[[], Loaded]
+    """Reads the configuration again. Raises `config.invalid`."""
+    config_file: Path
+    """Where the configuration is, or would be."""
     socket_path: Path
     environ: MutableMapping[str, str]
 
@@ -87,17 +100,27 @@ async def _hold(service: Service, bound: socket.socket) -> None:
 async def _serve(
     service: Service, bound: socket.socket, emulator_url: str, faults: EmulatorFaults | None
 ) -> None:
-    config = service.loaded.config
+    running = Running(service.loaded, service.read)
+    config = running.config
     stop = _Stop()
     limits = config.limits
-    hub = Hub(ring_events=limits.ring_events, ring_bytes=limits.ring_bytes, wall_ms=_wall_ms)
+    wall = WallClock(_wall_ms, time.monotonic)
+    hub = Hub(ring_events=limits.ring_events, ring_bytes=limits.ring_bytes, wall_ms=wall.now_ms)
     handle = LiveHandle(
         service.loaded,
         hub=hub,
         environ=service.environ,
         emulator_url=emulator_url,
         store=_store(service),
+        recordings=recordings_path(service.socket_path, service.environ),
     )
+    notifier = Notifier(
+        manager(service.environ, os.getpid()),
+        status=lambda: status_line(handle.session().describe()),
+        alive=lambda: handle.alive,
+        clock=time.monotonic,
+    )
+    hub.attach(lambda _event: notifier.changed(), TELLING)
     alarm = Alarm(
         clock=time.monotonic,
         deadline=lambda: claims.deadline,
@@ -108,15 +131,21 @@ async def _serve(
         tell=partial(hub.publish, "daemon.claim_changed"),
         look=alarm.look,
     )
+
+    def reload() -> Reloaded:
+        with notifier.reloading():
+            return running.reload()
+
     around = Surroundings(
         socket=os.fsencode(service.socket_path).decode(errors="backslashreplace"),
-        control=config.control,
-        limits=config.limits,
+        config=lambda: running.config,
+        config_file=str(service.config_file),
         started=time.monotonic(),
         clock=time.monotonic,
         claims=claims,
         peers=lambda: server.peers,
         shut_down=lambda: stop.wish("shutdown"),
+        reload=reload,
         faults=faults,
     )
     calls = Calls(handle, hub, around)
@@ -128,16 +157,37 @@ async def _serve(
         limits=config.limits,
         left=calls.left,
     )
+
+    def configure(loaded: Loaded) -> None:
+        server.configure(loaded.config.control, loaded.config.limits)
+        claims.mic_idle_s = loaded.config.control.mic_idle_ms / 1000
+        logging.getLogger().setLevel(loaded.config.log.level.upper())
+        handle.configure(loaded)
+
+    running.on_change = configure
     async with anyio.create_task_group() as tasks:
-        await tasks.start(_watch_signals, stop)
+        await tasks.start(_watch_signals, stop, reload)
         tasks.start_soon(alarm.run)
-        async with _serving(server, tasks), handle:
-            _log.info("listening on %s", service.socket_path)
+        tasks.start_soon(notifier.run)
+        async with (
+            _serving(server, tasks),
+            export.exporting(config.metrics.otel, hub, lambda: handle.session().describe()),
+            handle,
+            metrics_http.serving(config.metrics.listen, config.control, calls.overview.exposition),
+        ):
+            _log.info(
+                "listening on %s",
+                service.socket_path,
+                extra=log.ids(version=__version__, pid=os.getpid(), instance=hub.instance),
+            )
+            log.know(handle.secrets)
             _look_for_credentials(service)
             _look_for_obstacles(service)
+            notifier.ready()
             # As long as the daemon is wanted.
             await stop.wished.wait()
             _log.info("stopping: %s", stop.reason)
+            notifier.stopping(stop.reason)
             hub.publish("daemon.stopping", Stopping(reason=stop.reason))
             server.refuse_calls()
             claims.close()
@@ -147,7 +197,7 @@ async def _serve(
 def _look_for_credentials(service: Service) -> None:
     """Say now what the first send would be refused for. A key may still come, as a file."""
     try:
-        credentials(service.loaded.config.session, service.environ)
+        log.know(credentials(service.loaded.config.session, service.environ).secrets)
     except LiveHandleError as error:
         _log.warning("no session can be opened yet: %s [%s]", error.message, error.name)
 
@@ -204,11 +254,26 @@ async def _emulator(loaded: Loaded) -> AsyncIterator[tuple[str, EmulatorFaults |
         tasks.cancel_scope.cancel()
 
 
-async def _watch_signals(stop: _Stop, *, task_status: TaskStatus[None]) -> None:
-    with anyio.open_signal_receiver(*_STOP_SIGNALS) as signals:
+async def _watch_signals(
+    stop: _Stop, reload: Callable[[], object], *, task_status: TaskStatus[None]
+) -> None:
+    # One that holds a terminal ends with it.
+    reloads = () if sys.stderr.isatty() else (_RELOAD_SIGNAL,)
+    with anyio.open_signal_receiver(*_STOP_SIGNALS, *reloads) as signals:
         task_status.started()
         async for number in signals:
-            stop.wish(signal.Signals(number).name)
+            if number == _RELOAD_SIGNAL:
+                _reload(reload)
+            else:
+                stop.wish(signal.Signals(number).name)
+
+
+def _reload(reload: Callable[[], object]) -> None:
+    """Read the configuration again for a signal, whose sender hears nothing but the log."""
+    try:
+        reload()
+    except LiveHandleError as error:
+        _log.error("the configuration stays as it was: %s [%s]", error.message, error.name)
 
 
 def _wall_ms() -> int:

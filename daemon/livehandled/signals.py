@@ -96,6 +96,12 @@ class Signals:
         """Note that the state is as a session of an earlier daemon's left it."""
         self._had_one = True
 
+    def forget(self) -> None:
+        """Be as before the first session."""
+        self._connected_at = self._ended_at = None
+        self._had_one = self._counts_go_on = False
+        self._user_speaking = self._video = False
+
     def hear(self, name: str, data: Value, now: float) -> None:
         """Take a session event, by its topic without `session.`, and its data."""
         if name in _SOUNDS:

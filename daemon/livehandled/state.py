@@ -135,6 +135,11 @@ class State(Entries):
             if not key.startswith(but):
                 self._apply(key, None, "clear_prefix")
 
+    def erase(self) -> None:
+        """Remove all keys, and all that the journal tells of them."""
+        self.forget(but=())
+        self.journal.clear()
+
     def commit(self, changes: Mapping[str, bytes | None]) -> None:
         """Apply a delta's changes, all or, with `state.full`, none (M4)."""
         self._check_room(changes)

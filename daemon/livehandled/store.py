@@ -19,15 +19,13 @@ from platformdirs import user_state_path
 
 from livehandle_proto.values import FunctionCall
 from livehandled.context import SavedContext
+from livehandled.migrations import VERSION, migrated
 from livehandled.session.handles import Kept
 from livehandled.session.history import Told
 from livehandled.session.outbox import Message
 from livehandled.state import SavedState
 from livehandled.telemetry import SavedTelemetry
 from livehandled.transcript import SavedTranscript
-
-VERSION = 1
-"""Of the form of the file. A file of any other is not read."""
 
 MAX_BYTES = 256 * 2**20
 """More than all that is bounded in a snapshot can take up."""
@@ -98,6 +96,11 @@ def snapshot_path(socket_path: Path, environ: Mapping[str, str]) -> Path:
     directory = Path(given).resolve() if given else user_state_path("livehandle", appauthor=False)
     path_hash = hashlib.sha256(os.fsencode(socket_path)).hexdigest()[:8]
     return directory / f"{socket_path.stem}-{path_hash}.snapshot"
+
+
+def recordings_path(socket_path: Path, environ: Mapping[str, str]) -> Path:
+    """Return where the daemon at that socket keeps recordings, if nothing else is configured."""
+    return snapshot_path(socket_path, environ).with_suffix(".recordings")
 
 
 class _UnusableError(Exception):
@@ -226,14 +229,15 @@ def _decoded(data: bytes) -> Snapshot:
     head = _HEAD_PATTERN.match(data)
     if head is None:
         raise _UnusableError("it is damaged")
-    if int(head[1]) != VERSION:
+    version = int(head[1])
+    if not 1 <= version <= VERSION:
         raise _UnusableError("it is of another version of livehandled")
     body = memoryview(data)[head.end() :]
     if zlib.crc32(body) != int(head[2], 16):
         raise _UnusableError("it is damaged")
     try:
-        return _decoder.decode(body)
-    except (msgspec.DecodeError, ValueError, RecursionError) as error:
+        return _decoder.decode(body if version == VERSION else migrated(bytes(body), version))
+    except (msgspec.DecodeError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise _UnusableError("it is not in the form of a snapshot") from error
 
 

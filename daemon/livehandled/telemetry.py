@@ -27,6 +27,7 @@ class SavedTelemetry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """How long the turns took that `turns_timed` counts."""
     turns_timed: int
     errors: int
+    stalls: int
     usage: Usage
     tokens_by_modality: dict[str, dict[str, int]]
     response_latency: SavedLatency
@@ -56,6 +57,8 @@ class Telemetry:
         self.interruptions = 0
         self.turn_count = 0
         self.errors = 0
+        self.stalls = 0
+        """Silences amid a reply."""
         self._usage = Usage()
         self._turn_usage = Usage()
         self._tokens: dict[str, dict[str, int]] = {}
@@ -168,6 +171,7 @@ class Telemetry:
             turns_ms=self._turn_ms,
             turns_timed=self._turns_timed,
             errors=self.errors,
+            stalls=self.stalls,
             usage=self._usage,
             tokens_by_modality={name: dict(tokens) for name, tokens in self._tokens.items()},
             response_latency=self._latency.export(),
@@ -191,6 +195,7 @@ class Telemetry:
         self._turn_ms = saved.turns_ms
         self._turns_timed = saved.turns_timed
         self.errors = saved.errors
+        self.stalls = saved.stalls
         self._usage = saved.usage
         self._tokens = {name: dict(tokens) for name, tokens in saved.tokens_by_modality.items()}
         self._latency.restore(saved.response_latency)
@@ -219,6 +224,7 @@ class Telemetry:
                 round(self._turn_ms / self._turns_timed) if self._turns_timed else 0
             ),
             "errors": self.errors,
+            "stalls": self.stalls,
             **self._response_figures(),
             **self._token_figures(),
         }

@@ -4,17 +4,21 @@ Chunks are joined as they came, nothing added or trimmed (wire 4.2). The order i
 is not that of speech: the service may deliver the user's words during the reply or after it, and
 the model's words ahead of its voice. So a turn keeps all words of the model and cuts them to what
 was heard whenever it is looked at.
+
+What is read here is as redaction leaves it, but for what the model is told anew (`said`).
 """
 
 from collections import Counter, deque
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from json import JSONEncoder
+from typing import NamedTuple
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from livehandle_proto.transcripts import ToolUse, TranscriptTurn
+from livehandled.redaction import NOTHING_REDACTED, Redaction
 from livehandled.voice.playback import cut_to_words
 
 KEPT_TURNS = 50
@@ -70,6 +74,14 @@ class _OpenTurn:
     heard_chars: int | None = None
 
 
+class _Finished(NamedTuple):
+    """A finished turn."""
+
+    said: TranscriptTurn
+    shown: TranscriptTurn
+    """The same, as redaction leaves it."""
+
+
 class SavedTranscript(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What of the transcript outlives the daemon."""
 
@@ -91,8 +103,9 @@ class SavedTranscript(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 class Transcript:
     """The latest finished turns, 50 unless told otherwise, and the open one (N2)."""
 
-    def __init__(self, turns: int = KEPT_TURNS) -> None:
-        self._finished: deque[TranscriptTurn] = deque(maxlen=turns)
+    def __init__(self, turns: int = KEPT_TURNS, *, redaction: Redaction = NOTHING_REDACTED) -> None:
+        self._redaction = redaction
+        self._finished: deque[_Finished] = deque(maxlen=turns)
         self._number = 0
         self._last_note = 0
         self._open = _OpenTurn()
@@ -100,7 +113,8 @@ class Transcript:
     @property
     def current(self) -> TranscriptTurn | None:
         """The open turn; None as long as nothing was said or done in it."""
-        return self._as_turn(self._open.tools)
+        turn = self._as_turn(self._open.tools)
+        return None if turn is None else self._shown(turn)
 
     @property
     def waiting(self) -> list[int]:
@@ -214,20 +228,25 @@ class Transcript:
 
         After an interruption the user's words that followed it are the open turn then (N5).
         """
-        turn = self.current
+        turn = self._as_turn(self._open.tools)
+        shown = None if turn is None else self._shown(turn, over=True)
         self._open = _OpenTurn(
             user=self._open.next_user,
             spoken=self._open.next_spoken,
             notes=self._open.next_notes,
         )
-        if turn is not None:
+        if turn is not None and shown is not None:
             self._number += 1
-            self._finished.append(turn)
-        return turn
+            self._finished.append(_Finished(turn, shown))
+        return shown
 
     def window(self, n: int) -> list[TranscriptTurn]:
         """Return the last `n` finished turns that are kept, oldest first."""
-        return list(self._finished)[-n:] if n > 0 else []
+        return [turn.shown for turn in self._finished][-n:] if n > 0 else []
+
+    def said(self) -> list[TranscriptTurn]:
+        """Return the finished turns that are kept as they were said: for the model alone."""
+        return [turn.said for turn in self._finished]
 
     def window_with_current(self, n: int) -> list[TranscriptTurn]:
         """Return the last `n` finished turns and, behind them, the open one if any (N8)."""
@@ -241,7 +260,8 @@ class Transcript:
         Words that wait for their reply stay open, for it is still to come, and so do the tools
         whose results are told again.
         """
-        turns, kept = self._without(untold_tools)
+        finished, kept = self._without(untold_tools)
+        turns = [turn.shown for turn in finished]
         tools = list(untold_tools)
         number, user = self._number, self._open.user
         if not self._open.model_began:
@@ -249,22 +269,23 @@ class Transcript:
         else:
             user = self._open.next_user
             if (turn := self._as_turn(kept)) is not None:
-                turns.append(replace(turn, interrupted=True))
+                turns.append(self._shown(replace(turn, interrupted=True), over=True))
                 number += 1
+        spoken, redacted = self.spoken, self._redaction.text
         return SavedTranscript(
             turns=turns,
             number=number,
-            user=user.until(None),
-            notes=self._waiting,
-            spoken=self.spoken,
+            user=redacted(user.until(None), cut=bool(spoken)),
+            notes={note: redacted(text) for note, text in self._waiting.items()},
+            spoken=redacted(spoken, cut=True),
             last_note=self._last_note,
-            tools=tools,
+            tools=[self._shown_tool(use) for use in tools],
         )
 
     def restore(self, saved: SavedTranscript) -> None:
         """Go on from what an earlier run exported."""
         self.clear()
-        self._finished.extend(saved.turns)
+        self._finished.extend(_Finished(turn, turn) for turn in saved.turns)
         self._number = saved.number
         self._open.user.add(saved.user)
         self._open.notes = dict(saved.notes)
@@ -278,15 +299,66 @@ class Transcript:
         self._number = 0
         self._open = _OpenTurn()
 
-    def _without(self, tools: Iterable[ToolUse]) -> tuple[list[TranscriptTurn], list[ToolUse]]:
+    def _without(self, tools: Iterable[ToolUse]) -> tuple[list[_Finished], list[ToolUse]]:
         """Return the finished turns and the open one's tools without these, the latest of each."""
-        gone = Counter(tools)
-        kept = _less(self._open.tools, gone)
+        gone = Counter(map(self._shown_tool, tools))  # what was restored is known as it is shown
+        kept = self._less(self._open.tools, gone)
         finished = [
-            replace(turn, tool_calls=_less(turn.tool_calls, gone)) if gone.total() else turn
+            self._with_tools(turn, self._less(turn.said.tool_calls, gone)) if gone.total() else turn
             for turn in reversed(self._finished)
         ]
         return finished[::-1], kept
+
+    def _less(self, tools: Iterable[ToolUse], gone: Counter[ToolUse]) -> list[ToolUse]:
+        """Return the tools without those gone, the latest first, and count these down."""
+        kept = []
+        for use in reversed(list(tools)):
+            shown = self._shown_tool(use)
+            if gone[shown]:
+                gone[shown] -= 1
+            else:
+                kept.append(use)
+        return kept[::-1]
+
+    def _with_tools(self, turn: _Finished, tools: list[ToolUse]) -> _Finished:
+        shown = [self._shown_tool(use) for use in tools]
+        return _Finished(
+            replace(turn.said, tool_calls=tools), replace(turn.shown, tool_calls=shown)
+        )
+
+    def _shown(self, turn: TranscriptTurn, *, over: bool = False) -> TranscriptTurn:
+        """Return what the open turn is as redaction leaves it, with `over` as it will stay.
+
+        Of one that goes on, what may be the beginning of a match is not shown yet. Where it was
+        broken off that is masked, for nothing tells that it is none.
+        """
+        redaction = self._redaction
+        if not redaction.reads_texts:
+            return turn
+        if self._open.heard_chars is not None:  # it ends with a word, be it in the middle of more
+            model = redaction.text(f"{turn.model} ", cut=True).removesuffix(" ")
+        elif not over:
+            model = redaction.so_far(turn.model)
+        else:
+            model = redaction.text(turn.model, cut=turn.interrupted)
+        return replace(
+            turn,
+            user=redaction.text(turn.user) if over else redaction.so_far(turn.user),
+            model=model,
+            tool_calls=[self._shown_tool(use) for use in turn.tool_calls],
+        )
+
+    def _shown_tool(self, use: ToolUse) -> ToolUse:
+        redaction = self._redaction
+        if not redaction.reads_texts:
+            return use
+
+        def shown(summary: str) -> str:
+            if not summary.endswith("…"):
+                return redaction.text(summary)
+            return redaction.text(summary[:-1], cut=True) + "…"
+
+        return replace(use, args=shown(use.args), result=shown(use.result))
 
     def _as_turn(self, tools: Iterable[ToolUse]) -> TranscriptTurn | None:
         turn, tools = self._open, list(tools)
@@ -317,17 +389,6 @@ def _joined(texts: Iterable[str]) -> _Words:
     for text in filter(None, texts):
         words.add_line(text)
     return words
-
-
-def _less(tools: Iterable[ToolUse], gone: Counter[ToolUse]) -> list[ToolUse]:
-    """Return the tools without those gone, the latest first, and count these down."""
-    kept = []
-    for use in reversed(list(tools)):
-        if gone[use]:
-            gone[use] -= 1
-        else:
-            kept.append(use)
-    return kept[::-1]
 
 
 def _lines(turn: TranscriptTurn) -> list[str]:

@@ -82,6 +82,9 @@ ERRORS: Mapping[str, ErrorKind] = {
     "wire.closed": ErrorKind(1913, True, "The connection ended before the call was done."),
     "daemon.snapshot": ErrorKind(1907, False, "What is kept for a restart cannot be used."),
     "config.invalid": ErrorKind(1920, False, "A configuration value cannot be used."),
+    "recording.running": ErrorKind(1940, False, "A recording runs already.", since=2),
+    "recording.not_running": ErrorKind(1941, False, "No recording runs.", since=2),
+    "recording.failed": ErrorKind(1942, True, "The recording cannot be written or read.", since=2),
     "client.usage": ErrorKind(1930, False, "The command line cannot be carried out."),
 }
 

@@ -77,6 +77,19 @@ _OPEN: Json = {
         ".BidiGenerateContent",
     },
 }
+_RECORDINGS = "/home/ada/.local/state/livehandle/default-6f1f2c3d.recordings"
+_RECORDING: Json = {
+    "name": "yesterdays-call",
+    "wire": f"{_RECORDINGS}/yesterdays-call.recording/wire.jsonl",
+    "audio": f"{_RECORDINGS}/yesterdays-call.recording/audio.wav",
+    "redacted": False,
+    "started_ms": 1767225600000,
+    "duration_ms": 480,
+    "frames": 12,
+    "wire_bytes": 18641,
+    "audio_bytes": 46124,
+    "dropped": 0,
+}
 _LATER: Json = {**_OPEN, "connected_ms": 5230, "resumable": True, "turns": 1}
 _LIMITS: Json = {
     "max_line_bytes": 16777216,
@@ -148,6 +161,7 @@ CALLS: Mapping[str, Call] = {
             "version": __version__,
             "pid": 4190,
             "instance": _INSTANCE,
+            "config_file": "/home/ada/.config/livehandle/config.toml",
             "socket": "/run/user/1000/livehandle/default.sock",
             "uptime_ms": 5310,
             "clients": [_CLIENT],
@@ -155,6 +169,7 @@ CALLS: Mapping[str, Call] = {
             "session": _LATER,
         },
     ),
+    "daemon.reload": Call({}, {"applied": [], "at_connect": [], "at_restart": []}),
     "daemon.shutdown": Call({}, None),
     "daemon.fault": Call(_FAULT, None),
     "daemon.faults": Call({}, {"faults": [_FAULT]}),
@@ -243,6 +258,7 @@ CALLS: Mapping[str, Call] = {
     "state.remove": Call({"key": "app:theme"}, {"value": "dark", "present": True}),
     "state.keys": Call({"prefix": "app:"}, {"keys": ["app:theme"]}),
     "state.clear_prefix": Call({"prefix": "app:"}, None),
+    "state.forget": Call({}, None),
     "state.mutations_since": Call(
         {"cursor": 0},
         {
@@ -266,6 +282,21 @@ CALLS: Mapping[str, Call] = {
     "extractors.unregister": Call({"name": "Order"}, None),
     "extractors.list": Call({}, {"extractors": [{"spec": _SPEC, "owner": "client"}]}),
     "extractors.respond": Call({"run_id": "Mood-1", "value": {"mood": "cheerful"}}, None),
+    "recording.start": Call(
+        {"name": "yesterdays-call"},
+        {**_RECORDING, "duration_ms": 0, "frames": 0, "wire_bytes": 0, "audio_bytes": 0},
+    ),
+    "recording": Call({}, {**_RECORDING, "frames": 4, "wire_bytes": 1874, "audio_bytes": 44}),
+    "recording.stop": Call({}, _RECORDING),
+    "recording.list": Call(
+        {},
+        {
+            "directory": _RECORDINGS,
+            "recordings": [
+                {"name": "yesterdays-call", "bytes": 64765, "modified_ms": 1767225600480}
+            ],
+        },
+    ),
     "tools.register": Call(
         {"declarations": [_DECLARATION]},
         {"registration": _REGISTRATION, "declared": "connect"},
@@ -309,6 +340,7 @@ CALLS: Mapping[str, Call] = {
         {"subscription": "s2", "cursor": f"{_INSTANCE}:0"},
     ),
     "unsubscribe": Call({"subscription": "s2"}, None),
+    "metrics": Call({}, {"exposition": "# TYPE livehandle_turns_total counter\n…"}),
     "telemetry": Call({}, {"text_turns_in": 1, "turn_count": 1, "errors": 0, "clients": [_CLIENT]}),
 }
 """A call of each method."""
@@ -410,6 +442,7 @@ EVENTS: Mapping[str, Json] = {
         "response_tokens": 64,
     },
     "live.telemetry": {"telemetry": {"text_turns_in": 1, "turn_count": 1, "errors": 0}},
+    "live.stalled": {"silent_ms": 3000},
     "live.interrupted": {},
     "live.connected": {"session_id": _SESSION_ID},
     "live.reconnecting": _RECONNECTING,
@@ -455,6 +488,10 @@ EVENTS: Mapping[str, Json] = {
         "holder": _KIOSK,
         "previous": None,
         "reason": "audio",
+    },
+    "daemon.recording_changed": {
+        "reason": "stopped",
+        "recording": _RECORDING,
     },
     "daemon.stopping": {"reason": "SIGTERM"},
     "daemon.bye": {},

@@ -10,6 +10,7 @@ from msgspec import Meta, Struct
 
 from livehandle_proto.extractors import ExtractorInfo, ExtractorSpec, Respond
 from livehandle_proto.faults import Fault, FaultList, FaultsAsked
+from livehandle_proto.recordings import Recording, Recordings, RecordingStart
 from livehandle_proto.roles import Claim, Claims, Release, Role
 from livehandle_proto.states import MutationsSince, StateKeys, StateValue
 from livehandle_proto.tools import (
@@ -265,6 +266,24 @@ class Daemon(Value, frozen=True, kw_only=True):
     session: Session
 
 
+class Reloaded(Value, frozen=True, kw_only=True, omit_defaults=False):
+    """The keys whose values have changed, by when that counts."""
+
+    applied: list[str]
+    """At once; limits of a connection for those who connect from now on."""
+    at_connect: list[str]
+    """With the next session."""
+    at_restart: list[str]
+    """With the next start of the daemon: until then they keep their value."""
+
+
+class Metrics(Value, frozen=True, kw_only=True):
+    """What the daemon measures, as Prometheus reads it."""
+
+    exposition: str
+    """Prometheus' text format, version 0.0.4."""
+
+
 class Status(Value, frozen=True, kw_only=True):
     """The daemon at a glance."""
 
@@ -273,10 +292,14 @@ class Status(Value, frozen=True, kw_only=True):
     pid: int
     instance: str
     socket: str
+    config_file: str
+    """Where the configuration is read from, if there is such a file. From level 2 on."""
     uptime_ms: int
     clients: list[Client]
     last_seq: int
     session: Session
+    snapshot_failure: str | None = None
+    """Why the session cannot be kept for a restart just now. From level 2 on."""
 
 
 class PhaseNow(Value, frozen=True, kw_only=True):
@@ -402,6 +425,13 @@ _METHODS: Mapping[str, Method] = {
     "daemon.hello": Method(Hello, Daemon, "Who answers, at which level, with which limits."),
     "daemon.ping": Method(NoParams, None, "Answers null."),
     "daemon.status": Method(NoParams, Status, "The daemon at a glance."),
+    "daemon.reload": Method(
+        NoParams,
+        Reloaded,
+        "Read the configuration again, all of it or nothing.",
+        ("config.invalid",),
+        since=2,
+    ),
     "daemon.shutdown": Method(NoParams, None, "Stop the daemon, answering what is pending."),
     "daemon.fault": Method(
         Fault,
@@ -468,6 +498,13 @@ _METHODS: Mapping[str, Method] = {
     "state.clear_prefix": Method(
         StatePrefix, None, "Remove all keys with a prefix.", ("state.bad_key",)
     ),
+    "state.forget": Method(
+        NoParams,
+        None,
+        "Forget the last session and the state, on disk too; while none is open.",
+        ("session.already_connected",),
+        since=2,
+    ),
     "state.mutations_since": Method(StateCursor, MutationsSince, "The journal after a cursor."),
     "extracted": Method(
         ExtractorName, object, "The latest result of an extractor, or null.", ("state.bad_key",)
@@ -528,6 +565,25 @@ _METHODS: Mapping[str, Method] = {
         ("events.unknown_subscription",),
     ),
     "telemetry": Method(NoParams, Tree, "All counters."),
+    "metrics": Method(NoParams, Metrics, "All metrics as Prometheus reads them.", since=2),
+    "recording": Method(NoParams, Recording | None, "The recording that runs, or null.", since=2),
+    "recording.list": Method(
+        NoParams, Recordings, "The recordings that are kept.", ("recording.failed",), since=2
+    ),
+    "recording.start": Method(
+        RecordingStart,
+        Recording,
+        "Record the wire and the sound, on the daemon's disk.",
+        ("recording.running", "recording.failed"),
+        since=2,
+    ),
+    "recording.stop": Method(
+        NoParams,
+        Recording,
+        "End the recording; answers when it is on disk.",
+        ("recording.not_running", "recording.failed"),
+        since=2,
+    ),
 }
 
 METHODS: Mapping[str, Method] = {

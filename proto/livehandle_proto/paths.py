@@ -1,4 +1,4 @@
-"""Where the socket is: one rule for the daemon and every client (protocol section 1)."""
+"""Where the socket and the configuration are: one rule for the daemon and every client."""
 
 import os
 import re
@@ -66,6 +66,47 @@ def socket_file(
             expected=f"at most {MAX_SOCKET_PATH_BYTES} bytes",
         )
     return path
+
+
+def refuse_two_names(
+    socket_flag: str | None, instance_flag: str | None, environ: Mapping[str, str]
+) -> None:
+    """Refuse a command line whose `--instance` would mean nothing, or that names nothing.
+
+    Raises `config.invalid`.
+    """
+    for flag, given in (("--socket", socket_flag), ("--instance", instance_flag)):
+        if given == "":
+            raise LiveHandleError("config.invalid", f"{flag} is empty: give it, or leave it out.")
+    if instance_flag and (socket_flag or environ.get("LIVEHANDLE_SOCKET")):
+        other, remedy = "$LIVEHANDLE_SOCKET", "unset the variable"
+        if socket_flag:
+            other, remedy = "--socket", "give one of them"
+        raise LiveHandleError(
+            "config.invalid", f"--instance and {other} name two daemons: {remedy}."
+        )
+
+
+def config_file(flag: str | None, environ: Mapping[str, str]) -> str:
+    """Return the configuration file: `--config`, else `$LIVEHANDLE_CONFIG`, else the default one.
+
+    The last need not exist.
+    """
+    named = flag or environ.get("LIVEHANDLE_CONFIG")
+    return os.path.abspath(named) if named else default_config_file(environ)  # noqa: PTH100
+
+
+def default_config_file(environ: Mapping[str, str]) -> str:
+    """Return the configuration file where none is named: a system service's, else the user's.
+
+    systemd names the service's directory in `$CONFIGURATION_DIRECTORY`.
+    """
+    given = environ.get("CONFIGURATION_DIRECTORY", "").partition(":")[0]
+    if given:
+        return f"{given}/config.toml"
+    from platformdirs import user_config_path  # not needed with a path
+
+    return str(user_config_path("livehandle", appauthor=False) / "config.toml")
 
 
 def _runtime_directory() -> str:

@@ -192,7 +192,9 @@ REMEDIES: Mapping[str, Remedy] = {
     ),
     "auth.rejected": Remedy(
         "The service did not accept the key, the token or the account, or they have expired.",
-        "Make a new key, correct it where the daemon gets it, and start the daemon again.",
+        "Make a new key and put it where the daemon gets it. In a file it counts from the next "
+        "`connect` on; if it is in the environment, start the daemon again. Either way a "
+        "conversation that ended for this goes on.",
     ),
     "events.unknown_subscription": Remedy(
         "The connection has no subscription of that name: it was ended, it fell behind "
@@ -301,6 +303,21 @@ REMEDIES: Mapping[str, Remedy] = {
         "A key of the configuration is unknown, its value is of the wrong type or out of its "
         "range, or it cannot be set there. The message names file and line.",
         "Correct it. `livectl session.config` shows every value and where it comes from.",
+    ),
+    "recording.running": Remedy(
+        "One recording runs at a time, and there is one, maybe another client's.",
+        "`livectl recording` shows it, `livectl recording.stop` ends it.",
+    ),
+    "recording.not_running": Remedy(
+        "Nothing is recorded: it was never begun, was stopped, is full, or failed.",
+        "Begin one with `livectl recording.start`. `livectl recording.list` shows what there is; "
+        "the log says why the last one ended.",
+    ),
+    "recording.failed": Remedy(
+        "The disk is full, the directory is not this user's alone, or it cannot be written. The "
+        "conversation goes on.",
+        "Make room, or set `recording.directory` to a directory of mode 0700 that is the daemon's "
+        "own; then begin another.",
     ),
     "client.usage": Remedy(
         "The command line of livectl cannot be carried out.",

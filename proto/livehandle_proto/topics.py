@@ -5,6 +5,7 @@ from typing import Literal, NamedTuple
 
 from livehandle_proto.errors import LiveHandleError
 from livehandle_proto.extractors import Extraction, ExtractionFailure, ExtractorRun, Promotion
+from livehandle_proto.recordings import RecordingChange
 from livehandle_proto.roles import ClaimChange
 from livehandle_proto.states import StateChange
 from livehandle_proto.suggest import nearest
@@ -127,6 +128,12 @@ class Telemetry(Value, frozen=True, kw_only=True):
     """All metrics, as `telemetry` answers them."""
 
     telemetry: dict[str, object]
+
+
+class Stalled(Value, frozen=True, kw_only=True):
+    """The model speaks and is not heard: how long the user has heard nothing by now."""
+
+    silent_ms: int
 
 
 class PhaseChange(Value, frozen=True, kw_only=True):
@@ -279,6 +286,7 @@ TOPICS: Mapping[str, Topic] = {
     "live.turn_complete": Topic("log", TurnEnded, "The turn has ended."),
     "live.turn_metrics": Topic("log", TurnMetrics, "What the turn cost."),
     "live.telemetry": Topic("state", Telemetry, "All metrics, every metrics.interval_ms."),
+    "live.stalled": Topic("log", Stalled, "The model fell silent amid a reply.", since=2),
     "live.interrupted": Topic("log", Nothing, "The user cut the model off: stop playing."),
     "live.connected": Topic("log", SessionStarted, "The session is set up."),
     "live.reconnecting": Topic("log", Reconnecting, "The connection is opened again."),
@@ -294,6 +302,9 @@ TOPICS: Mapping[str, Topic] = {
     "events.dropped": Topic("log", Dropped, "Events of a stream topic were dropped here."),
     "daemon.notification_failed": Topic("log", FailedNotification, "A call without id failed."),
     "daemon.claim_changed": Topic("log", ClaimChange, "Another holds a role."),
+    "daemon.recording_changed": Topic(
+        "log", RecordingChange, "A recording began or ended.", since=2
+    ),
     "daemon.stopping": Topic("log", Stopping, "The daemon has begun to stop."),
     "daemon.bye": Topic("log", Nothing, "The last event: the daemon closes the connection."),
 }

@@ -10,7 +10,9 @@ from campaign import (
     growth,
     kills,
     languages,
+    machine,
     matrix,
+    nspawn,
     races,
     rotations,
     schedules,
@@ -71,6 +73,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     one.set_defaults(run=_flood)
     one = campaigns.add_parser("languages", help="the small program in every language, together")
     one.set_defaults(run=_languages)
+    one = campaigns.add_parser("machine", help="the Debian package in a machine with systemd")
+    one.set_defaults(run=_machine)
     flags = parser.parse_args(argv)
     return int(flags.run(flags))
 
@@ -150,6 +154,14 @@ def _languages(_flags: argparse.Namespace) -> bool:
     spoken = languages.run(list(LANGUAGES))
     print(languages.table(spoken))
     return any(one.code for one in spoken)
+
+
+def _machine(_flags: argparse.Namespace) -> bool:
+    if lacking := nspawn.missing():
+        print(f"no machine without {', '.join(lacking)}")
+        return True
+    machine.run(lambda text: print(text, flush=True))
+    return False
 
 
 if __name__ == "__main__":

@@ -45,7 +45,8 @@ LIMITS = {
 }
 # Times and numbers that two daemons do not share, and what they name by chance.
 _OWN = re.compile(
-    rb'"((?:[a-z_]*_ms(?:_ago)?|uptime_secs|seq)":[0-9.e+-]+|(?:registration|connection|holder|cursor)":"[^"]*")'
+    rb'"((?:[a-z_]*_ms(?:_ago)?|uptime_secs|seq)":[0-9.e+-]+'
+    rb'|(?:registration|connection|holder|cursor|directory)":"[^"]*"|exposition":"(?:[^"\\]|\\.)*")'
 )
 _SENDS = ENDLESS | {
     name
@@ -54,7 +55,10 @@ _SENDS = ENDLESS | {
     or name in {"disconnect", "queue_context", "update_instruction"}
 }
 """Methods whose answers may have to wait for the session."""
-_HANGING = (b'"timeout_ms":0', b"session.wait_for_phase", b"x" * LINE_BYTES)
+_HANGING = (
+    *(b'"timeout_ms":0', b"session.wait_for_phase", b"recording.list"),
+    b"x" * LINE_BYTES,
+)
 """What has calls that may be answered before or after we have left, or been refused."""
 _SAID: Sequence[Json] = (
     text("Hel", "lo"),

@@ -27,7 +27,7 @@ LAST = b'{"jsonrpc":"2.0","id":"last","method":"daemon.ping"}'
 """The end of an input that is not cut off: when it is answered, all before it has begun."""
 
 FUZZED = (
-    *("rpc.discover", "daemon.hello", "daemon.ping", "daemon.status"),
+    *("rpc.discover", "daemon.hello", "daemon.ping", "daemon.status", "daemon.reload"),
     *("daemon.fault", "daemon.faults"),
     *("connect", "disconnect", "done", "phase", "session", "session.config"),
     *("send_audio", "send_text", "send_video", "send_tool_response", "update_instruction"),
@@ -41,14 +41,25 @@ FUZZED = (
     *("session.signal_activity_start", "session.signal_activity_end", "session.disconnect"),
     *("session.wait_for_phase", "session.resume_handle", "transcript"),
     *("state", "state.get", "state.set", "state.remove", "state.keys", "state.clear_prefix"),
+    "state.forget",
     *("state.mutations_since", "extracted", "extractors.register", "extractors.unregister"),
-    *("extractors.list", "extractors.respond", "events", "subscribe", "unsubscribe", "telemetry"),
+    *(
+        "extractors.list",
+        "extractors.respond",
+        "events",
+        "subscribe",
+        "unsubscribe",
+        "telemetry",
+        "metrics",
+    ),
     *("tools.register", "tools.unregister", "tools.list", "tools.respond"),
     *("claim", "release", "claims"),
+    *("recording", "recording.list", "recording.stop"),
 )
 """The methods that inputs call."""
 
 EXEMPT: Mapping[str, str] = {
+    "recording.start": "each writes files; test_recorder begins them rightly and wrongly",
     "daemon.shutdown": "one input would end the daemon for all after it; test_service stops it",
 }
 """The methods that no input calls, and why."""

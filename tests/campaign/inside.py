@@ -41,7 +41,12 @@ async def daemon(
 
     async with anyio.create_task_group() as tasks:
         with patch.object(service, "Hub", KnownHub), anyio.fail_after(_START_S):
-            tasks.start_soon(service.run, service.Service(loaded, path, dict(environ or {})))
+            tasks.start_soon(
+                service.run,
+                service.Service(
+                    loaded, lambda: loaded, Path("/dev/null"), path, dict(environ or {})
+                ),
+            )
             # The socket is bound before the hub is made.
             while not hubs:
                 await anyio.lowlevel.checkpoint()

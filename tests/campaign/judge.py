@@ -18,7 +18,7 @@ from livehandle_proto.methods import METHODS, MIN_LINE_BYTES
 from livehandle_proto.topics import OWN_TOPICS, TOPICS
 from livehandled.control.lines import HTTP_REFUSAL
 
-ENDLESS = frozenset({"done", "session.wait_for_phase", "connect"})
+ENDLESS = frozenset({"done", "session.wait_for_phase", "connect", "recording.list"})
 """Methods whose answers may be long in coming, or not come at all."""
 
 _UNREADABLE = frozenset({"wire.parse_error", "wire.invalid_request"})

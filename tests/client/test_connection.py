@@ -212,7 +212,16 @@ def test_what_the_daemon_said_before_it_closed_is_raised(
     assert gone.value.name == "daemon.unreachable"
 
 
-@pytest.mark.parametrize("line", [b"HTTP/1.1 400 Bad Request\n", b"[]\n", b"7\n", b"\xff\n"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"HTTP/1.1 400 Bad Request\n",
+        b"[]\n",
+        b"7\n",
+        b"\xff\n",
+        b'{"jsonrpc":"2.0","id":1,"method":"phase","params":{}}\n',
+    ],
+)
 def test_what_is_no_message_is_no_daemon(
     pair: tuple[Connection, socket.socket], line: bytes
 ) -> None:

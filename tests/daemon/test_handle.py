@@ -264,6 +264,42 @@ async def test_by_hand_only_connect_opens_a_session() -> None:
         assert (await rig.heard(2))[1] == sent_text("hi")
 
 
+async def rejected(call: Call) -> None:
+    """Answer one turn, end the connection, and take the key no more."""
+    await call.set_up()
+    await call.hear()
+    await call.say(text("One"))
+    await call.say(TURN_COMPLETE)
+    await call.websocket.close(1012)
+
+
+@pytest.mark.parametrize(
+    ("between", "config", "turns"),
+    [
+        (False, None, 1),
+        (True, None, 0),
+        (False, {"session": {"voice": "Puck"}}, 0),
+    ],
+    ids=["goes on", "disconnected", "another configuration"],
+)
+async def test_a_session_that_ended_for_its_key_goes_on_with_the_next_connect(
+    between: bool, config: dict[str, object] | None, turns: int
+) -> None:
+    no_more = closing(1007, REFUSED, set_up=False)
+    async with handle(one_by_one(rejected, no_more, no_more, converse)) as rig:
+        await rig.handle.send_text("hi")
+        assert (await rig.handle.done()).reason == "closed"
+        with refused("session.not_connected"):
+            rig.handle.send_text("lost")
+        with refused("auth.rejected"):
+            await rig.handle.connect()
+        if between:
+            await rig.handle.disconnect()
+        shown = await rig.handle.connect(config)
+        assert (shown.turns, shown.reconnects) == (turns, turns)
+        assert len(rig.handle.transcript().turns) == turns
+
+
 SENDS: dict[str, Callable[[LiveHandle], object]] = {
     "send_text": lambda h: h.send_text("hi"),
     "send_audio": lambda h: h.send_audio(AUDIO),
@@ -535,3 +571,23 @@ async def test_the_conversation_is_told_in_order_on_both_streams() -> None:
         assert rig.told.data("live.text_complete") == [{"text": "Hello"}]
         telemetry = rig.handle.telemetry()
         assert (telemetry["turn_count"], telemetry["text_turns_in"]) == (1, 1)
+
+
+async def test_it_is_alive_until_one_of_its_tasks_fails() -> None:
+    async def fails() -> None:
+        raise ZeroDivisionError
+
+    async def live() -> None:
+        async with handle() as rig:
+            assert rig.handle.alive
+            rig.handle._sessions.start(fails)
+            try:
+                await anyio.sleep_forever()
+            finally:
+                seen.append(rig.handle.alive)
+
+    seen: list[bool] = []
+    with pytest.raises(BaseExceptionGroup) as failed:
+        await live()
+    assert failed.group_contains(ZeroDivisionError)
+    assert seen == [False]

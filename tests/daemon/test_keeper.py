@@ -38,8 +38,10 @@ from support.service import (
     Listener,
     Script,
     Service,
+    closing,
     configured,
     converse,
+    one_by_one,
     running,
     saying,
     text,
@@ -416,7 +418,7 @@ async def test_the_next_session_begins_without_what_the_last_one_left(path: Path
     [
         (b"livehandle snapshot 1 00000000\n{}", "damaged"),
         (b"", "damaged"),
-        (b"livehandle snapshot 2 00000000\n{}", "another version"),
+        (b"livehandle snapshot 9 00000000\n{}", "another version"),
     ],
 )
 async def test_a_snapshot_that_is_none_is_told_and_the_session_begins_anew(
@@ -452,6 +454,30 @@ async def test_a_key_that_is_gone_is_told_and_nothing_is_opened(path: Path) -> N
     assert kept.session_id is not None
     assert bytes(kept.state.values["app:n"]) == b"1"
     assert text_of(kept.context.turns[-1]) == "It is ten."
+
+
+@pytest.mark.parametrize("by", ["connect", "send"])
+async def test_a_key_that_is_back_takes_up_what_was(by: str, path: Path) -> None:
+    before = keep(path)
+    environ: dict[str, str] = {}
+    async with run(path, environ=environ) as daemon:
+        assert daemon.handle.phase() == "disconnected"
+        environ |= ENVIRON
+        await (daemon.handle.connect() if by == "connect" else daemon.handle.send_text("Hello"))
+        await daemon.told.until("session.resumed")
+        assert daemon.told.data("session.resumed")[0]["restored"] == "handle"
+        assert daemon.handle.session().describe().session_id == before.session_id
+
+
+async def test_a_key_that_is_refused_at_the_start_loses_nothing(path: Path) -> None:
+    before = keep(path)
+    refusing = closing(1007, "API key not valid.", set_up=False)
+    async with run(path, one_by_one(refusing, converse)) as daemon:
+        await daemon.handle.done()
+    kept = Store(path).load()
+    assert kept is not None
+    assert (kept.open, kept.session_id, kept.turns) == (True, before.session_id, before.turns)
+    assert kept.owed  # nobody has answered
 
 
 async def test_a_value_of_the_last_connect_that_is_known_no_more_is_told(path: Path) -> None:

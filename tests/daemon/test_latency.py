@@ -37,7 +37,7 @@ def counts(latency: Latency) -> list[int]:
 
 def test_h1_the_names_of_the_figures() -> None:
     assert [*figures(Latency())] == [
-        *("count", "last_ms", "min_ms", "max_ms", "mean_ms"),
+        *("count", "last_ms", "min_ms", "max_ms", "mean_ms", "total_ms"),
         *("p50_ms", "p90_ms", "p99_ms", "histogram"),
     ]
 

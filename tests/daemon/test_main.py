@@ -1,6 +1,7 @@
 """The command `livehandled`: its flags, and what it says of wrong ones."""
 
 import json
+import logging
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from livehandle_proto import __version__
 from livehandle_proto.description import FILE
 from livehandle_proto.errors import LiveHandleError
 from livehandled import __main__ as command
-from livehandled import service
+from livehandled import log, service
 from livehandled.service import Service
 from support.daemon import private_directory
 
@@ -38,6 +39,11 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[Service]:
         services.append(service)
 
     monkeypatch.setattr(service, "run", run)
+    # What a daemon sets for its whole process.
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
+    root = logging.getLogger()
+    monkeypatch.setattr(root, "handlers", list(root.handlers))
+    monkeypatch.setattr(root, "level", root.level)
     return services
 
 
@@ -59,9 +65,34 @@ def test_flags_reach_the_service(path: Path, started: list[Service]) -> None:
     assert (config.session.backend, config.control.mode) == ("emulator", 0o660)
 
 
+def test_the_log_is_there_before_the_service_and_tells_of_its_end(
+    path: Path, started: list[Service]
+) -> None:
+    assert command.main(["--set", "log.level=warning"]) == 0
+    root = logging.getLogger()
+    assert any(isinstance(handler, log.Handler) for handler in root.handlers)
+    assert root.level == logging.WARNING
+    assert sys.excepthook is log.crashed
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_the_form_of_the_log_is_a_flag(path: Path, started: list[Service], form: str) -> None:
+    assert command.main(["--log-format", form, "--set", "log.format=text"]) == 0
+    assert started[0].loaded.config.log.format == form
+
+
 def test_the_instance_gives_the_path(path: Path, started: list[Service]) -> None:
     assert command.main(["--instance", "kitchen"]) == 0
     assert started[0].socket_path == path.parent / "livehandle" / "kitchen.sock"
+
+
+def test_an_instance_that_the_environment_contradicts_is_refused(
+    started: list[Service], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("LIVEHANDLE_SOCKET", "/nonexistent/s")
+    assert command.main(["--emulator", "--instance", "foo"]) == 3
+    assert not started
+    assert "name two daemons: unset the variable. [config.invalid]" in capsys.readouterr().err
 
 
 def test_a_configuration_file_is_read_by_flag_and_by_environment(

@@ -221,9 +221,11 @@ async def test_a_full_disk_is_told_once_and_tried_again_in_peace(rig: Rig, naps:
             assert await naps.next() == 10.0
             naps.end()
         await naps.next()
+        assert rig.failures == [rig.saver.failure]
         rig.disk.error = None
         naps.end()
         assert await naps.next() == 0.1
+        assert rig.saver.failure is None
     assert rig.found == rig.taken == 5
     assert len(rig.failures) == 1
     assert "No space left on device" in rig.failures[0]

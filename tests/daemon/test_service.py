@@ -323,7 +323,7 @@ def test_a_wrong_key_file_is_told_at_the_start_and_may_be_set_right_later(
         flags = ["--set", f"session.key_file={path}", "--set", "session.base_url=ws://127.0.0.1:1"]
         with running(*flags, path=directory / "s") as daemon:
             daemon.wait_for(
-                f"WARNING livehandled.service: no session can be opened yet: {said}".format(path)
+                f"warning livehandled.service: no session can be opened yet: {said}".format(path)
             )
             assert daemon.log[-1].endswith("[auth.missing_key]\n")
             assert "marked" not in "".join(daemon.log)

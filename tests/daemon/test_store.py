@@ -27,6 +27,7 @@ from livehandled import store as module
 from livehandled.context import SavedContext
 from livehandled.gemini.content import Content, FunctionCall, Part
 from livehandled.latency import BOUNDS_MS, RECENT, SavedLatency, Source
+from livehandled.migrations import VERSION
 from livehandled.session.handles import Kept
 from livehandled.session.history import Told
 from livehandled.session.outbox import Kind, Message
@@ -285,7 +286,7 @@ def test_garbage_is_never_taken(data: bytes) -> None:
         check_set_aside(store, "damaged")
 
 
-def _with_crc(body: bytes, version: int = 1) -> bytes:
+def _with_crc(body: bytes, version: int = VERSION) -> bytes:
     return b"livehandle snapshot %d %08x\n%s" % (version, zlib.crc32(body), body)
 
 
@@ -294,8 +295,12 @@ def _with_crc(body: bytes, version: int = 1) -> bytes:
     [
         (b"", "damaged"),
         (b"\0" * 4096, "damaged"),
-        (_with_crc(b"{}", version=2), "another version"),
+        (_with_crc(encode(snapshot()), version=0), "another version"),
+        (_with_crc(encode(snapshot()), version=VERSION + 1), "another version"),
         (_with_crc(encode(snapshot()), version=999_999_999), "another version"),
+        (_with_crc(b"[]", version=1), "form of a snapshot"),
+        (_with_crc(b"{}", version=1), "form of a snapshot"),
+        (_with_crc(b'{"telemetry":[]}', version=1), "form of a snapshot"),
         (_with_crc(b"{}"), "form of a snapshot"),
         (_with_crc(b"[]"), "form of a snapshot"),
         (_with_crc(b"\xff"), "form of a snapshot"),

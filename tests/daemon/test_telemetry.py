@@ -63,7 +63,8 @@ def test_h1_the_names_are_those_of_the_rust_snapshot_and_ours_beside_them() -> N
     }
     ours = {
         *("audio_chunks_in", "audio_kbytes_in", "text_turns_in", "video_frames_in"),
-        *("media_frames_dropped", "tool_calls", "errors", "response_latency_by_source"),
+        *("media_frames_dropped", "tool_calls", "errors", "stalls"),
+        "response_latency_by_source",
     }
     assert figures(Telemetry(started=0.0)).keys() == theirs | ours
 

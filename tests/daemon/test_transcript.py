@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from livehandle_proto.transcripts import ToolUse, TranscriptTurn
-from livehandled.transcript import SavedTranscript, Transcript
+from livehandled.redaction import REDACTED, Redaction
+from livehandled.transcript import SavedTranscript, Transcript, tool_use
 from livehandled.voice.playback import Playback, cut_to_words
 
 LIMIT = 65_536
@@ -679,3 +680,92 @@ def test_a_restart_loses_doubles_and_moves_no_word(ops: list[Op]) -> None:
     assert [(t.turn_number, t.user, t.model, t.tool_calls) for t in following.window(50)] == [
         (t.turn_number, t.user, t.model, t.tool_calls) for t in transcript.window(50)
     ]
+
+
+# Redaction.
+
+CARD = Redaction({"card": r"\b\d{4}-\d{4}\b"})
+NUMBER = "4111-2222"
+
+
+def test_z15_what_is_read_is_redacted_and_what_the_model_is_told_anew_is_not() -> None:
+    script = Transcript(redaction=CARD)
+    script.user_said("It is 4111")
+    script.user_said("-2222.")
+    script.model_said(f"So {NUMBER}.")
+    script.tool_called("f", {"a": NUMBER}, {"b": NUMBER})
+    turn = script.end_turn()
+    assert turn is not None
+    assert (turn.user, turn.model) == (f"It is {REDACTED}.", f"So {REDACTED}.")
+    assert turn.tool_calls == [
+        ToolUse(name="f", args=f'{{"a":"{REDACTED}"}}', result=f'{{"b":"{REDACTED}"}}')
+    ]
+    assert script.window(1) == script.window_with_current(1) == [turn]
+    (said,) = script.said()
+    assert (said.user, said.model) == (f"It is {NUMBER}.", f"So {NUMBER}.")
+    assert NUMBER not in repr(script.export())
+
+
+def test_z15_of_a_turn_that_goes_on_what_may_be_a_beginning_is_not_shown_yet() -> None:
+    script = Transcript(redaction=CARD)
+    script.user_said("It is 4111-22")
+    script.model_said("So 41")
+    assert script.current is not None
+    assert (script.current.user, script.current.model) == ("It is ", "So ")
+    script.user_said(" and no more.")
+    assert script.current.user == "It is 4111-22 and no more."
+    turn = script.end_turn()
+    assert turn is not None
+    assert turn.model == "So 41"
+
+
+def test_z15_of_a_turn_that_was_cut_what_may_be_a_beginning_is_masked() -> None:
+    script = Transcript(redaction=CARD)
+    script.model_said("So 4111-2222 it is")
+    script.interrupted(7)
+    assert script.current is not None
+    assert script.current.model == "So"
+    script = Transcript(redaction=Redaction({"card": r"\d{4} \d{4}"}))
+    script.model_said("So 4111 2222 it is")
+    script.interrupted(8)
+    turn = script.end_turn()
+    assert turn is not None
+    assert turn.model == f"So {REDACTED}"
+
+
+def test_z15_of_a_turn_that_its_connection_cut_off_the_end_is_masked_too() -> None:
+    script = Transcript(redaction=CARD)
+    script.model_said("So 4111-22")
+    script.interrupted(None)
+    assert script.export().turns[0].model == f"So {REDACTED}"
+    turn = script.end_turn()
+    assert turn is not None
+    assert turn.model == f"So {REDACTED}"
+
+
+def test_z15_the_end_of_a_clipped_summary_is_masked_where_it_may_be_a_beginning() -> None:
+    script = Transcript(redaction=CARD)
+    script.tool_called("f", {}, {"a": "x" * 185 + " " + NUMBER})
+    turn = script.end_turn()
+    assert turn is not None
+    (use,) = turn.tool_calls
+    assert use.result.endswith(f"x {REDACTED}…")
+
+
+def test_z15_a_tool_that_was_restored_redacted_is_known_again() -> None:
+    use = tool_use("f", {"a": NUMBER}, {})
+    script = Transcript(redaction=CARD)
+    script.user_said("Hi")
+    script.restore(script.export(untold_tools=[use]))
+    script.take_back_tools([use])
+    assert script.export().tools == []
+
+
+def test_z15_words_that_wait_for_their_reply_are_kept_redacted() -> None:
+    script = Transcript(redaction=CARD)
+    script.user_typed(f"It is {NUMBER}")
+    script.user_said(" or 4111-2")
+    kept = script.export()
+    assert kept.notes == {1: f"It is {REDACTED}"}
+    assert kept.spoken == f" or {REDACTED}"
+    assert kept.user == f"It is {REDACTED} or {REDACTED}"

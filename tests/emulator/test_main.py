@@ -55,6 +55,10 @@ def test_with_tls_it_prints_what_to_trust_and_takes_it_away_at_the_end(tmp_path:
         (("extra",), "unrecognized arguments: extra"),
         (("--scenario", "nowhere.toml"), "The scenario nowhere.toml cannot be used"),
         (("--journal", "/no/such/directory/x"), "The journal /no/such/directory/x cannot be"),
+        (("--replay", "nowhere.jsonl"), "The recording nowhere.jsonl cannot be read"),
+        (("--replay", "x", "--journal", "y"), "--replay plays what was: without --scenario"),
+        (("--speed", "-1"), "argument --speed: '-1' is not a speed: give 0 to 1e+06"),
+        (("--speed", "fast"), "argument --speed: 'fast' is not a speed"),
     ],
 )
 def test_bad_flags_are_one_line_and_exit_3(flags: tuple[str, ...], complaint: str) -> None:

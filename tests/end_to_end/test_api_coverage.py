@@ -107,16 +107,23 @@ def examples(sight: Sight) -> None:
 def faults(sight: Sight) -> None:
     model = ("session.model=gemini-2.0-flash-live-001", "session.modality=text")
     with (
-        running_daemon("--emulator", *settings(*model, "metrics.interval_ms=100")) as daemon,
+        running_daemon(
+            "--emulator", *settings(*model, "metrics.interval_ms=100", "voice.stall_ms=50")
+        ) as daemon,
         sight.client(daemon) as client,
     ):
         client.result("events", topics=["*"])
+        client.result("recording.start")
+        client.error("recording.start")
         client.result("connect")
         client.error("connect")
         client.result("daemon.fault", do="go_away", time_left_ms=60_000)
         client.event_of("live.go_away")
         client.result("send_text", text="Hello")
         client.event_of("live.turn_complete")
+        client.result("daemon.fault", do="stall", for_ms=300, at="model_turn")
+        client.result("send_text", text="Hello again")
+        client.event_of("live.stalled")
         client.result("daemon.fault", do="abort")
         client.event_of("live.resumed")
         client.event_of("live.telemetry")
@@ -128,7 +135,7 @@ def faults(sight: Sight) -> None:
 
 def misuse(sight: Sight) -> None:
     with (
-        running_daemon("--emulator", *settings("session.connect=manual")) as daemon,
+        running_daemon("--emulator", *settings(*UNUSABLE)) as daemon,
         ExitStack() as ended,
     ):
         client, other = (ended.enter_context(sight.client(daemon)) for _ in "12")
@@ -149,6 +156,8 @@ def misuse(sight: Sight) -> None:
         client.error("extractors.register", name="E0", kind="client")
         client.error("extractors.register", name="E64", kind="client")
 
+
+UNUSABLE = ("session.connect=manual", "recording.directory=/dev/null/recordings")
 
 DEEP: list[object] = []
 for _ in range(101):
@@ -177,6 +186,8 @@ WRONG: list[tuple[str, Json]] = [
     ("tools.respond", {"call_id": "x", "result": 1}),
     ("tools.register", {"declarations": []}),
     ("tools.unregister", {}),
+    ("recording.stop", {}),
+    ("recording.start", {}),
 ]
 
 

@@ -114,9 +114,10 @@ def test_a_daemon_whose_key_does_not_count_is_found_out() -> None:
 
 
 _APART = {
-    # They end what the others need, or wait for what does not come by itself.
+    # They end what the others need, wait for what does not come by itself, or hold on.
     *("daemon.shutdown", "disconnect", "session.disconnect", "writer.disconnect"),
     *("session.wait_for_phase", "done", "events", "subscribe"),
+    *("claim", "tools.register"),
 }
 
 

@@ -202,7 +202,7 @@ def test_another_user_that_can_connect_is_refused_before_a_byte_is_parsed(
         number, name, message = refusal(heard(opened, f"nonsense\n{PHASE}", uid=STRANGER))
         assert (number, name) == (None, "daemon.forbidden")
         assert f"User {STRANGER} may not use this socket" in message
-        opened.wait_for(f"refused user {STRANGER}, process ")
+        opened.wait_for(f"client refused uid={STRANGER} pid=")
         assert client.result("phase") == {"phase": "disconnected"}
 
 
@@ -223,7 +223,7 @@ def test_a_user_with_too_many_connections_is_told_and_keeps_out_nobody_else(
         assert (number, name) == (None, "daemon.too_many_clients")
         assert message.startswith(f"User {LISTED} has 3 clients connected: ")
         assert "control.max_clients_per_uid" in message
-        opened.wait_for(f"refused user {LISTED}, process ")
+        opened.wait_for(f"client refused uid={LISTED} pid=")
         assert heard(opened, PHASE, uid=LISTED + 1) == ANSWER
         with opened.client() as client:
             assert client.result("phase") == {"phase": "disconnected"}
@@ -238,12 +238,13 @@ def test_the_log_tells_of_each_connection_its_process_its_user_and_its_name(
     hello = {"jsonrpc": "2.0", "id": 1, "method": "daemon.hello", "params": params}
     with another_user(opened, json.dumps(hello) + "\n", uid=LISTED) as said:
         assert "result" in json.loads(said)
-    opened.wait_for("is 'screen")
-    (named,) = (line for line in opened.log if "forged" in line)
-    connection, told = named.split(": ", 1)[1].split(" ", 1)
-    assert told == f"is {name!r}\n"
-    (connected,) = (line for line in opened.log if f" {connection} connected: process " in line)
-    assert connected.endswith(f" of user {LISTED}\n")
+    opened.wait_for('name="screen')
+    (named,) = (line for line in opened.log if "client named" in line and "forged" in line)
+    told = named.split("client named ", 1)[1]
+    connection = told.split(" ", 1)[0]
+    assert told == f"{connection} name={json.dumps(name)}\n"
+    (connected,) = (line for line in opened.log if f"client connected {connection} " in line)
+    assert f" uid={LISTED} pid=" in connected
 
 
 @pytest.fixture(scope="module")

@@ -83,7 +83,8 @@ def test_the_faults_of_the_readme_do_what_it_says(daemon: DaemonProcess) -> None
     )
     assert done.stdout.startswith("You typed: Hi\n")
     assert done.stdout.endswith("You typed: And now?\n")
-    assert re.fullmatch(r"livectl: The connection was lost .* \[session.timeout\]\n", done.stderr)
+    lost = r"livectl: The connection was lost .* \[upstream.unreachable\]\n"
+    assert re.fullmatch(lost, done.stderr)
     session = subprocess.run(
         ["livectl", "session", "--json"], capture_output=True, text=True, env=environ, check=True
     )

@@ -15,7 +15,8 @@ from typing import Any
 import anyio
 import pytest
 
-from livehandled.config.schema import Control, Limits
+from livehandle_proto.methods import Reloaded
+from livehandled.config.schema import Config, Control, Limits
 from livehandled.control import listener
 from livehandled.control.calls import Calls
 from livehandled.control.claims import Claims
@@ -176,7 +177,7 @@ def test_who_goes_with_the_daemon_is_told_of_by_nobody() -> None:
             while not first.result("telemetry")["clients"][0]["queued_lines"]:
                 pass
             first.result("daemon.shutdown")
-        daemon.wait_for("c2 is gone")
+        daemon.wait_for("client gone client=c2")
         *_, bye = slow.read_rest()
         assert bye["params"]["topic"] == "daemon.bye"
 
@@ -205,13 +206,14 @@ async def served(rig: HandleRig) -> AsyncIterator[Path]:
         with listener.bind(path, mode=0o600, group="") as bound:
             around = Surroundings(
                 socket=str(path),
-                control=Control(),
-                limits=Limits(),
+                config_file="/home/ada/config.toml",
+                config=Config,
                 started=0.0,
                 clock=lambda: 0.0,
                 claims=claims,
                 peers=lambda: server.peers,
                 shut_down=lambda: None,
+                reload=lambda: Reloaded(applied=[], at_connect=[], at_restart=[]),
             )
             calls = Calls(rig.handle, hub, around)
             server = ControlServer(

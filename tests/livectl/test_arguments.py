@@ -111,7 +111,7 @@ def test_a_line_is_options(line: str, expected: dict[str, object]) -> None:
         ("fault --code", "Argument --code: expected one argument"),
         ("fault stall --for-ms", "Argument --for-ms: expected one argument"),
         ("fault stall --for-ms --at audio", "Argument --for-ms: expected one argument"),
-        ("fault --at audio", "required: WHAT: see livectl fault --help"),
+        ("fault --at audio", "WHAT is missing: see livectl fault --help"),
         ("done --timeout=-1", "'-1' is not a length of time in seconds"),
         ("done --timeout -1s", "'-1s' is not a length of time in seconds"),
     ],

@@ -41,16 +41,21 @@ def test_words_are_a_tree(words: list[str], expected: dict[str, object]) -> None
         ("True", "True"),
         ('"1"', "1"),
         ("[1, 2]", [1, 2]),
-        ("{", "{"),
         ("NaN", "NaN"),
         ("-Infinity", "-Infinity"),
-        ("[" * 100_000, "[" * 100_000),
         ("gemini-3.8-live", "gemini-3.8-live"),
         ("", ""),
     ],
 )
 def test_a_value_is_json_or_else_text(text: str, expected: object) -> None:
     assert value(text) == expected
+
+
+@pytest.mark.parametrize("text", ["{", '{"a":1', '"abc', " [1", "[" * 100_000])
+def test_what_begins_as_json_and_is_none_is_not_taken_as_text(text: str) -> None:
+    with pytest.raises(LiveHandleError, match="begins as JSON and is none") as refused:
+        value(text)
+    assert len(refused.value.message) < 200
 
 
 @pytest.mark.parametrize(

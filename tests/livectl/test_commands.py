@@ -1,12 +1,12 @@
 """The commands that call one method."""
 
-import io
 import json
+from pathlib import Path
 
 import pytest
 
+from livectl import commands
 from livectl.__main__ import main
-from livectl.commands import as_json, rows, table
 from support.scripted_daemon import Reply, ScriptedDaemon, failure, result, scripted_daemon
 
 SESSION = {
@@ -111,35 +111,12 @@ def test_wrong_words_are_told_before_anything_is_called(
     assert "no key=value" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(
-    ("tree", "expected"),
-    [
-        ({}, []),
-        ({"a": 1, "b": "x y", "c": None}, [("a", "1"), ("b", "x y")]),
-        ({"a": {"b": {"c": True}}}, [("a.b.c", "true")]),
-        ({"a": {}, "b": []}, [("a", "{}"), ("b", "[]")]),
-        ({"a": ["é"]}, [("a", '["é"]')]),
-        ({"a": [{"b": 1}, {"b": []}]}, [("a[0]", '{"b": 1}'), ("a[1]", '{"b": []}')]),
-        ({"a": "x\x1b[2J\n"}, [("a", '"x\\u001b[2J\\n"')]),
-    ],
-)
-def test_a_result_is_rows_of_dotted_names(
-    tree: dict[str, object], expected: list[tuple[str, str]]
+def test_who_finds_no_daemon_is_told_of_the_systems(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert rows(tree) == expected
-
-
-def test_rows_are_aligned() -> None:
-    assert table([("a", "1"), ("long", "2")], indent="> ") == "> a     1\n> long  2"
-    assert table([]) == ""
-
-
-@pytest.mark.parametrize(
-    ("encoding", "shown"),
-    [("utf-8", '{"a": "é"}'), ("UTF-16", '{"a": "é"}'), ("latin-1", '{"a": "\\u00e9"}')],
-)
-def test_json_is_whole_whatever_the_terminal_can_show(
-    encoding: str, shown: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(io.BytesIO(), encoding=encoding))
-    assert as_json({"a": "é"}) == shown
+    monkeypatch.setattr(commands, "SYSTEM_SOCKETS", str(tmp_path))
+    monkeypatch.delenv("LIVEHANDLE_SOCKET", raising=False)
+    assert main(["--instance", "of-nobody", "phase"]) == 2
+    assert f"give --socket {tmp_path}/default.sock." in capsys.readouterr().err
+    assert main(["--socket", f"{tmp_path}/s", "phase"]) == 2
+    assert "the system's daemons" not in capsys.readouterr().err

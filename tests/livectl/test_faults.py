@@ -40,7 +40,7 @@ def test_a_fault_is_asked_for(words: list[str], params: dict[str, object]) -> No
         (["stall", "--for-ms"], "Argument --for-ms: expected one argument"),
         (["stall", "--for-ms", "--at", "audio"], "Argument --for-ms: expected one argument"),
         (["stall", "5s", "--for-ms", "3s"], "it is given twice, as '5s' and as '3s'"),
-        (["--at", "audio"], "required: WHAT: see livectl fault --help"),
+        (["--at", "audio"], "WHAT is missing: see livectl fault --help"),
         (["close", "1011", "\udcff"], "--reason: it must be UTF-8 text"),
     ],
 )

@@ -78,6 +78,52 @@ def test_wrong_usage_is_told_like_any_error(
         assert told.err.endswith(" [client.usage]\n")
 
 
+@pytest.mark.parametrize(
+    ("message", "shown"),
+    [
+        ("No session is open: call connect.", "No session is open: run livectl connect."),
+        ("Wait, or claim it with force.", "Wait, or take it with livectl talk --force."),
+        ("The catalogue lists it.", "The catalogue lists it."),
+    ],
+)
+def test_what_a_client_is_told_to_do_is_told_as_a_command(
+    message: str, shown: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with scripted_daemon({"phase": failure("session.ended", message)}) as daemon:
+        assert main(["--socket", str(daemon.path), "phase"]) == 1
+        assert capsys.readouterr().err == f"livectl: {shown} [session.ended]\n"
+        assert main(["--socket", str(daemon.path), "phase", "--json"]) == 1
+    assert json.loads(capsys.readouterr().err)["error"]["message"] == message
+
+
+@pytest.mark.parametrize(
+    ("words", "note"),
+    [
+        (["watch"], "watching until Ctrl-C"),
+        (["wait", "turn"], "waiting for live.turn_complete"),
+        (["wait", "phase", "active"], "waiting for the phase active"),
+        (["record", os.devnull, "--seconds", "0.01"], "recording until Ctrl-C"),
+    ],
+)
+def test_people_are_told_what_is_under_way(
+    words: list[str],
+    note: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    over = (event("live.turn_complete"), event("daemon.bye"))
+    script = {"events": result({"subscription": "e1"}, *over)}
+    script["session.wait_for_phase"] = result({"phase": "active"})
+    with scripted_daemon(script) as daemon:
+        assert main(["--socket", str(daemon.path), *words]) == 0
+        assert capsys.readouterr().err == ""
+        monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+        assert main(["--socket", str(daemon.path), *words]) == 0
+        assert capsys.readouterr().err == f"livectl: {note}\n"
+        assert main(["--socket", str(daemon.path), *words, "--quiet"]) == 0
+        assert capsys.readouterr().err == ""
+
+
 def test_ctrl_c_exits_130_without_a_word() -> None:
     with scripted_daemon({"events": result({}, event("live.turn_complete", turn=0))}) as daemon:
         running = Running(daemon.path, "events")

@@ -1,5 +1,6 @@
 """Methods as commands."""
 
+import io
 import json
 import shlex
 from pathlib import Path
@@ -19,7 +20,7 @@ from livectl.methods import (
     params_of,
 )
 from livectl.table import COMMANDS
-from support.scripted_daemon import ScriptedDaemon, failure, result, scripted_daemon
+from support.scripted_daemon import ScriptedDaemon, event, failure, result, scripted_daemon
 
 OWN = [method for method in methods().values() if method.command not in COMMANDS]
 
@@ -79,7 +80,8 @@ def test_a_command_calls_its_method(
     (tmp_path / "file").write_text('{"from": "file"}')
     (tmp_path / "stdin").write_text('{"from": "stdin"}')
     words = shlex.split(line.replace("FILE", str(tmp_path / "file")))
-    with scripted_daemon({method: result(None)}) as daemon, (tmp_path / "stdin").open() as stdin:
+    script = {method: result(None, event("daemon.bye"))}
+    with scripted_daemon(script) as daemon, (tmp_path / "stdin").open() as stdin:
         monkeypatch.setattr("sys.stdin", stdin)
         assert run(daemon, *words) == 0
     assert daemon.sent(method) == [params]
@@ -88,7 +90,15 @@ def test_a_command_calls_its_method(
 @pytest.mark.parametrize(
     ("line", "why"),
     [
-        ("state.get", "the following arguments are required: KEY"),
+        ("state.get", "KEY is missing: see"),
+        ("call", "METHOD is missing: see"),
+        ("state.set app:x -", "Standard input is empty, and value is JSON or text."),
+        ("state.set app:x @/dev/null", "/dev/null is empty, and value is JSON or text."),
+        ("state.set app:x '{\"a\":1'", "begins as JSON and is none"),
+        ("queue-context rain", "There is no place for 'rain': it takes --turns, --text, --role, "),
+        ("state.keys app:", "There is no place for 'app:': it takes --prefix"),
+        ('connect {"model":1}', "Give settings such as: livectl connect session.model="),
+        ("connect gemini", "Give settings such as: livectl connect session.model="),
         ("state.get a b", "Unrecognized arguments: b"),
         ("state.mutations-since now", "cursor is a whole number, not 'now'."),
         ("writer.send-client-content [] yes", "turn_complete is true or false, not 'yes'."),
@@ -101,10 +111,14 @@ def test_a_command_calls_its_method(
     ],
 )
 def test_wrong_words_are_told_before_anything_is_called(
-    line: str, why: str, capsys: pytest.CaptureFixture[str]
+    line: str,
+    why: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO()))
     with scripted_daemon({}) as daemon:
-        assert run(daemon, *line.split()) == 3
+        assert run(daemon, *shlex.split(line)) == 3
     assert daemon.requests == []
     assert why.lower() in capsys.readouterr().err.lower()
 
@@ -176,7 +190,10 @@ SPELT: dict[str, dict[str, Any]] = {
     "connect": {"config": "config"},
     "events": {"topics": "topics", "since": "since", "snapshot": "snapshot"},
     "subscribe": {"topics": "topics", "since": "since", "snapshot": "snapshot"},
+    "metrics": {},
     "phase": {},
+    "state": {},
+    "recording": {},
     "send-text": {"text": "text"},
     "send-audio": {"data": "file"},
     "send-video": {"data": "file"},

@@ -241,12 +241,24 @@ def test_a_terminal_sees_how_far_it_is(seconds: float | None, shown: str) -> Non
     assert out.getvalue() == shown
 
 
-def test_a_bar_fits_a_narrow_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(send, "columns", lambda _out: 40)
+@pytest.mark.parametrize(
+    ("columns", "seconds", "shown"),
+    [
+        (40, 2.0, "\r[########--------]   1.0/2.0 s  -96 dB "),
+        (26, 2.0, "\r[#-]   1.0/2.0 s  -96 dB "),
+        (23, 2.0, ""),
+        (20, None, "\r    1.0 s  -96 dB "),
+        (18, None, ""),
+    ],
+)
+def test_a_bar_fits_a_narrow_terminal(
+    columns: int, seconds: float | None, shown: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(send, "columns", lambda _out: columns)
     out = Terminal()
-    send.Progress(out, 2.0).show(1.0, bytes(CHUNK_BYTES))
-    assert out.getvalue() == "\r[#######-------]   1.0/2.0 s  -96 dB "
-    assert len(out.getvalue()) < 40
+    send.Progress(out, seconds).show(1.0, bytes(CHUNK_BYTES))
+    assert out.getvalue() == shown
+    assert len(out.getvalue().strip("\r")) < columns
 
 
 def test_a_bar_that_was_closed_is_not_drawn_again() -> None:

@@ -33,6 +33,7 @@ AREAS = {
     "wire": range(1900, 2000),
     "config": range(1900, 2000),
     "client": range(1900, 2000),
+    "recording": range(1900, 2000),
 }
 
 json_values = st.recursive(

@@ -34,6 +34,7 @@ SENDS = (
 # Protocol section 4, as far as this API level goes.
 EXPECTED = {
     *("rpc.discover", "daemon.hello", "daemon.ping", "daemon.status", "daemon.shutdown"),
+    *("daemon.reload", "metrics", "state.forget"),
     *("daemon.fault", "daemon.faults"),
     *("connect", "disconnect", "done", "phase", "session", "session.config"),
     *("send_audio", "send_text", "send_video", "send_tool_response", "update_instruction"),
@@ -46,6 +47,7 @@ EXPECTED = {
     *("extractors.list", "extractors.respond"),
     *("tools.register", "tools.unregister", "tools.list", "tools.respond"),
     *("claim", "release", "claims"),
+    *("recording", "recording.list", "recording.start", "recording.stop"),
     *("events", "subscribe", "unsubscribe", "telemetry"),
 }
 

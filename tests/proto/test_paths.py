@@ -7,7 +7,13 @@ import pytest
 
 from livehandle_proto import paths
 from livehandle_proto.errors import LiveHandleError
-from livehandle_proto.paths import MAX_SOCKET_PATH_BYTES, instance_name, socket_file, socket_path
+from livehandle_proto.paths import (
+    MAX_SOCKET_PATH_BYTES,
+    instance_name,
+    refuse_two_names,
+    socket_file,
+    socket_path,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -140,3 +146,31 @@ def test_a_longer_path_is_refused_with_the_limit_counted_in_bytes(letter: str) -
         socket_path("/" + letter * MAX_SOCKET_PATH_BYTES, None, {})
     assert refused.value.name == "config.invalid"
     assert refused.value.data["param"] == "socket"
+
+
+@pytest.mark.parametrize(
+    ("socket", "instance", "environ", "why"),
+    [
+        (None, "foo", SOCKET, r"--instance and \$LIVEHANDLE_SOCKET name two daemons"),
+        (None, "a/b", SOCKET, r"--instance and \$LIVEHANDLE_SOCKET name two daemons"),
+        ("/flag.sock", "foo", {}, "--instance and --socket name two daemons"),
+        ("", None, {}, "--socket is empty"),
+        (None, "", SOCKET, "--instance is empty"),
+    ],
+)
+def test_a_flag_that_would_mean_nothing_is_refused(
+    socket: str | None, instance: str | None, environ: dict[str, str], why: str
+) -> None:
+    with pytest.raises(LiveHandleError, match=why) as refused:
+        refuse_two_names(socket, instance, environ)
+    assert refused.value.name == "config.invalid"
+
+
+@pytest.mark.parametrize(
+    ("socket", "instance", "environ"),
+    [(None, None, SOCKET | INSTANCE), ("/s", None, SOCKET), (None, "foo", INSTANCE)],
+)
+def test_the_environment_may_name_what_a_flag_goes_before(
+    socket: str | None, instance: str | None, environ: dict[str, str]
+) -> None:
+    refuse_two_names(socket, instance, environ)

@@ -25,12 +25,13 @@ MUST_EXIST = """
     live.audio live.media live.text_delta live.text_complete live.input_transcript
     live.output_transcript live.thought live.vad_start live.vad_end live.extraction
     live.extraction_error live.state_promotion live.tool_execution live.tool_cancelled
-    live.turn_complete live.turn_metrics live.telemetry
+    live.turn_complete live.turn_metrics live.telemetry live.stalled
     live.interrupted live.connected live.disconnected live.error live.go_away
     session.reconnecting session.resumed live.reconnecting live.resumed
     tool.call tool.cancel daemon.claim_changed
     state.changed extractor.run
     events.lagged events.dropped daemon.notification_failed daemon.stopping daemon.bye
+    daemon.recording_changed
 """
 """Those of section 5, and our own."""
 
@@ -50,7 +51,8 @@ def test_a_topic_is_delivered_by_its_class_and_says_what_it_means(name: str) -> 
 def test_subscribe_gives_the_raw_events_by_default_and_events_the_semantic_ones() -> None:
     assert {n for n in TOPICS if n.startswith("session.")} - STREAM == RAW_STREAM
     live = {n for n in TOPICS if n.startswith("live.")} - STREAM
-    assert live | {"daemon.stopping", "daemon.claim_changed", "state.changed"} == SEMANTIC_STREAM
+    others = {"daemon.stopping", "daemon.claim_changed", "daemon.recording_changed"}
+    assert live | others | {"state.changed"} == SEMANTIC_STREAM
 
 
 @pytest.mark.parametrize(
@@ -63,7 +65,10 @@ def test_subscribe_gives_the_raw_events_by_default_and_events_the_semantic_ones(
         (["state.*"], {"state.changed"}),
         (["*"], RAW_STREAM | SEMANTIC_STREAM),
         (["*", "live.audio"], RAW_STREAM | SEMANTIC_STREAM | {"live.audio"}),
-        (["daemon.*"], {"daemon.stopping", "daemon.claim_changed"}),
+        (
+            ["daemon.*"],
+            {"daemon.stopping", "daemon.claim_changed", "daemon.recording_changed"},
+        ),
         ([], set()),
     ],
 )

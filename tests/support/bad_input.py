@@ -95,11 +95,13 @@ _SENDS: Mapping[str, Json] = {
 }
 
 GOOD: Mapping[str, Json] = {
-    **{name: {} for name in ("daemon.ping", "daemon.status", "daemon.shutdown", "disconnect")},
+    **{name: {} for name in ("daemon.ping", "daemon.status", "daemon.reload", "daemon.shutdown")},
+    "disconnect": {},
     **{name: {} for name in ("phase", "session", "session.config", "voice_state")},
     **{name: {} for name in ("playback_drained", "user_speech_started", "user_speech_ended")},
     **{name: {} for name in ("flush_deferred_prompt", "input_vad_state", "pending_context")},
     **{name: {} for name in ("writer", "session.resume_handle", "state", "telemetry")},
+    **{name: {} for name in ("metrics", "state.forget")},
     **{name: params for name, params in _SENDS.items() if name in METHODS},
     **{f"writer.{name}": params for name, params in _SENDS.items()},
     **{f"session.{name}": params for name, params in _SENDS.items()},
@@ -130,13 +132,18 @@ GOOD: Mapping[str, Json] = {
     "claim": {"role": "mic"},
     "release": {"role": "speaker"},
     "claims": {},
+    **{name: {} for name in ("recording", "recording.list", "recording.stop")},
+    "recording.start": {"name": "call"},
     "events": {},
     "subscribe": {},
     "unsubscribe": {"subscription": SUBSCRIPTION},
 }
 """Parameters of the right form for each method."""
 
-_NOT_ACCEPTED = {"rpc.discover", "connect", "done", "extractors.respond", "tools.respond"}
+_NOT_ACCEPTED = {
+    *("rpc.discover", "connect", "state.forget", "done", "extractors.respond", "tools.respond"),
+    *("recording.list", "recording.start", "recording.stop"),
+}
 """Methods that refuse even these, for their meaning, while a session is open or lines are short."""
 
 

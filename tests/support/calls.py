@@ -11,7 +11,7 @@ from livehandle_proto import methods as m
 from livehandle_proto import values as v
 from livehandle_proto.errors import LiveHandleError
 from livehandle_proto.roles import ClaimChange, Role
-from livehandled.config.schema import Control, Limits
+from livehandled.config.schema import Config, Control, Limits
 from livehandled.context import PendingContext
 from livehandled.control.calls import Calls
 from livehandled.control.claims import Claims
@@ -22,9 +22,11 @@ from livehandled.control.surroundings import Surroundings
 from livehandled.gemini.content import text_content
 from livehandled.handle import LiveHandle
 from livehandled.hub import Hub
+from livehandled.redaction import NOTHING_REDACTED
 from livehandled.state import State
 from support.control import new_hub
 
+RELOADED = m.Reloaded(applied=["log.level"], at_connect=[], at_restart=[])
 SESSION = v.Session(
     session_id="s",
     phase="active",
@@ -108,9 +110,13 @@ class Handle(Asked):
         """Of each client."""
         self.refuses: LiveHandleError | None = None
         self.kept = State(now_ms=lambda: 0)
+        self.redaction = NOTHING_REDACTED
 
     def phase(self) -> v.Phase:
         return "active"
+
+    def snapshot_failure(self) -> str | None:
+        return None
 
     def session(self) -> Asked:
         return Underlying(self, "session.")
@@ -126,6 +132,9 @@ class Handle(Asked):
 
     def tools(self) -> Asked:
         return Functions(self, "tools.")
+
+    def recorder(self) -> Asked:
+        return Asked(self, "recorder.")
 
     def telemetry(self) -> dict[str, object]:
         return {"errors": 0}
@@ -201,13 +210,17 @@ class Called:
         self.claims = Claims(mic_idle_s=mic_idle_s, tell=self.changes.append, look=lambda: None)
         around = Surroundings(
             socket="/run/s",
-            control=Control(max_clients=7, max_clients_per_uid=6),
-            limits=Limits(pending_calls=5, subscriptions=4, turn_requests=3, turn_ms=2.5),
+            config_file="/home/ada/config.toml",
+            config=lambda: Config(
+                control=Control(max_clients=7, max_clients_per_uid=6),
+                limits=Limits(pending_calls=5, subscriptions=4, turn_requests=3, turn_ms=2.5),
+            ),
             started=100.0,
             clock=lambda: self.now,
             claims=self.claims,
             peers=lambda: cast("list[Peer]", [self.peer, self.other]),
             shut_down=self._stop,
+            reload=lambda: RELOADED,
         )
         handle = cast("LiveHandle", self.handle)
         self.calls = Calls(handle, self.hub, around)

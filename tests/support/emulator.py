@@ -56,16 +56,22 @@ class EmulatorProcess:
 
 @contextmanager
 def running_emulator(
-    directory: Path, *, tls: bool = False, scenario: str = FAST_TOML, flags: tuple[str, ...] = ()
+    directory: Path,
+    *,
+    tls: bool = False,
+    scenario: str | None = FAST_TOML,
+    flags: tuple[str, ...] = (),
 ) -> Iterator[EmulatorProcess]:
-    """Run `livehandle-emulator` with a scenario given as TOML, and stop it by SIGTERM.
+    """Run `livehandle-emulator` with a scenario given as TOML, or none; stop it by SIGTERM.
 
     Fails if it does not exit cleanly, or wrote anything to stderr.
     """
-    scenario_file = directory / "scenario.toml"
-    scenario_file.write_text(scenario, encoding="utf-8")
     command = [sys.executable, "-m", "livehandle_emulator", "--port", "0"]
-    command += ["--scenario", str(scenario_file), *(["--tls"] if tls else []), *flags]
+    command += [*(["--tls"] if tls else []), *flags]
+    if scenario is not None:
+        scenario_file = directory / "scenario.toml"
+        scenario_file.write_text(scenario, encoding="utf-8")
+        command += ["--scenario", str(scenario_file)]
     # Without a buffer: a line that is read leaves the next where select sees it.
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0

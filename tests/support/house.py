@@ -31,7 +31,8 @@ class House:
             directory / ".local/state/livehandle" / snapshot_path(self.path, {}).name
         )
         """Where the daemons keep their session."""
-        self._url = url
+        self.url = url
+        """Of the emulator."""
         self._journal = journal
 
     def start(
@@ -42,7 +43,7 @@ class House:
         command: tuple[str, ...] = (sys.executable, "-m", "livehandled"),
     ) -> DaemonProcess:
         """Start a daemon with these values of the configuration."""
-        given = (f"session.base_url={self._url}", *values)
+        given = (f"session.base_url={self.url}", *values)
         flags = [word for value in given for word in ("--set", value)]
         environ = {"GEMINI_API_KEY": key, **(environ or {})}
         daemon = DaemonProcess(self.path, *flags, environ=environ, command=command)
@@ -65,7 +66,7 @@ class House:
 
     def ask(self, what: str, body: object = None) -> Any:
         """Ask the emulator."""
-        where = f"{self._url.replace('ws', 'http', 1)}/emulator/{what}"
+        where = f"{self.url.replace('ws', 'http', 1)}/emulator/{what}"
         data = json.dumps(body or {}).encode()
         with urlopen(Request(where, data, {"Content-Type": "application/json"})) as answer:  # noqa: S310 - our own
             return json.load(answer)
@@ -92,10 +93,20 @@ def house(scenario: str = TIMING) -> Iterator[House]:
     with private_directory() as directory:
         journal = directory / "journal.jsonl"
         flags = ("--journal", str(journal))
-        with running_emulator(directory, scenario=scenario, flags=flags) as emulator:
-            made = House(directory, emulator.url, journal)
-            try:
-                yield made
-            finally:
-                for daemon in made.daemons:
-                    daemon.close()
+        with (
+            running_emulator(directory, scenario=scenario, flags=flags) as emulator,
+            house_before(emulator.url, journal) as made,
+        ):
+            yield made
+
+
+@contextmanager
+def house_before(url: str, journal: Path | None = None) -> Iterator[House]:
+    """Give a house whose emulator runs already; stop every daemon at the end."""
+    with private_directory() as directory:
+        made = House(directory, url, journal or directory / "journal.jsonl")
+        try:
+            yield made
+        finally:
+            for daemon in made.daemons:
+                daemon.close()

@@ -11,9 +11,21 @@ from support.wire import Message, WireClient, request
 MENU = CALLS["send_tool_response"].params["responses"][0]["id"]  # type: ignore[index] # any JSON
 
 VOLATILE = {
-    *("pid", "uid", "instance", "version", "socket", "session_id", "url", "registration"),
+    *(
+        "pid",
+        "uid",
+        "instance",
+        "version",
+        "socket",
+        "config_file",
+        "session_id",
+        "url",
+        "registration",
+    ),
     *("uptime_ms", "connected_ms", "timestamp_ms", "last_barge_in_ms_ago", "last_seq"),
-    *("lag_ms", "queued_lines", "queued_bytes"),
+    *("lag_ms", "queued_lines", "queued_bytes", "exposition", "silent_ms"),
+    *("wire", "audio", "directory", "started_ms", "duration_ms", "modified_ms", "frames"),
+    *("wire_bytes", "audio_bytes", "bytes"),
 }
 """Fields of another value each time; of these the kind alone is compared."""
 
@@ -110,7 +122,7 @@ def converse(it: Kiosk) -> None:
 def _before_the_session(it: Kiosk) -> None:
     it.calls("daemon.hello")
     it.client.max_line = 1_048_576
-    it.calls("daemon.ping", "rpc.discover", "events", "subscribe")
+    it.calls("daemon.ping", "daemon.reload", "rpc.discover", "events", "subscribe")
     it.calls("state.set", "state.get", "state", "state.keys", "state.mutations_since")
     it.calls("state.remove", "state.clear_prefix", "extractors.register", "extractors.list")
     registered = it.calls("tools.register")
@@ -118,14 +130,16 @@ def _before_the_session(it: Kiosk) -> None:
 
 
 def _one_latte(it: Kiosk) -> None:
-    it.calls("connect", "phase", "session.wait_for_phase", "tools.list", "send_text")
+    it.calls("connect", "phase", "session.wait_for_phase", "tools.list")
+    it.calls("recording.start", "recording", "send_text")
     it.hears("live.turn_complete")
     it.hears("session.resume_update")
     it.calls("session", "session.config", "session.resume_handle", "transcript", "extracted")
+    it.calls("recording.stop", "recording.list")
 
 
 def _voice_and_roles(it: Kiosk) -> None:
-    it.calls("claim", "release", "send_audio", "claims", "daemon.status", "telemetry")
+    it.calls("claim", "release", "send_audio", "claims", "daemon.status", "telemetry", "metrics")
     it.calls("input_vad_state", "user_speech_started", "voice_state", "user_speech_ended")
     it.calls("playback_drained", "flush_deferred_prompt")
 
@@ -157,7 +171,8 @@ def _the_end(it: Kiosk) -> None:
     it.begins("done")
     it.calls("disconnect")
     it.ends("done")
-    it.calls("writer.disconnect", "session.disconnect", "unsubscribe", "daemon.shutdown")
+    it.calls("writer.disconnect", "session.disconnect", "state.forget", "unsubscribe")
+    it.calls("daemon.shutdown")
 
 
 def _say(it: Kiosk, words: str) -> None:

@@ -326,7 +326,7 @@ class Parts:
             self.voice.plug_in(microphone)
         for chunk in chunks:
             self.voice.hear(b64(chunk), chunk)
-            self.router.audio_sent(len(chunk))
+            self.router.audio_sent(chunk)
             self.now += chunk_ms / 1000
 
     def queue(self, *texts: str, prompt: bool = False) -> None:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from livehandle_proto import API_COMPATIBLE, API_LEVEL
 from livehandle_proto.errors import LiveHandleError
 from support.daemon import private_directory
 
@@ -58,6 +59,9 @@ def in_turn(*replies: Reply) -> Reply:
     return lambda request: left.pop(0)(request)
 
 
+HELLO = {"api_level": API_LEVEL, "api_compatible": API_COMPATIBLE}
+"""What a daemon answers that has no other answer to `daemon.hello`."""
+
 HANG_UP = b""
 """A line that stands for the end of the connection."""
 
@@ -68,8 +72,9 @@ class ScriptedDaemon:
     def __init__(self, path: Path, script: Mapping[str, Reply]) -> None:
         self.path = path
         self.requests: list[Request] = []
-        """What was asked, in order."""
-        self._script = script
+        """What was asked, in order, without the greeting that a script has no answer to."""
+        self._greeted = "daemon.hello" not in script
+        self._script = {"daemon.hello": result(HELLO), **script}
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(str(path))
         self._listener.listen()
@@ -102,7 +107,8 @@ class ScriptedDaemon:
         connection.settimeout(_TIMEOUT_S)
         for line in received:
             request = json.loads(line)
-            self.requests.append(request)
+            if request["method"] != "daemon.hello" or not self._greeted:
+                self.requests.append(request)
             unknown = failure("wire.method_not_found", f"No method {request['method']}.")
             for answer in self._script.get(request["method"], unknown)(request):
                 if answer == HANG_UP:

@@ -112,7 +112,7 @@ class ToolRig:
         )
         self.tools = Tools(
             self,
-            config,
+            lambda: config,
             answer=self.answer,
             clock=lambda: self.now,
             look=self._look,

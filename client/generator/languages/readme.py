@@ -19,6 +19,7 @@ _GROUPS = {
     "state": "The shared state",
     "extractors": "Extractors",
     "tools": "Functions of the model, carried out by clients",
+    "recording": "Recordings",
     "daemon": "The daemon",
     "rpc": "The description",
 }

@@ -20,6 +20,8 @@ _PLAIN = {
     "boolean": "bool",
 }
 _BORROWED = {"String": "&str"}
+_OWN_BYTES = {("Audio", "data"), ("send_audio", "data"), ("send_video", "data")}
+"""Base64 that is whole in itself, which the library writes and reads."""
 
 
 def pascal(name: str) -> str:
@@ -54,7 +56,10 @@ def field(given: Field, owner: str) -> str:
     """Return the lines of a struct's field, doc comment included."""
     kind = type_of(given.type, owner, given.name)
     lines = _doc(given.meaning)
-    if given.required:
+    if (owner, given.name) in _OWN_BYTES:
+        lines.append('#[serde(with = "crate::base64")]')
+        kind = "Vec<u8>"
+    elif given.required:
         kind = f"Option<{kind}>" if given.type.nullable else kind
     elif _is_empty(given):
         lines.append('#[serde(default, skip_serializing_if = "is_default")]')
@@ -79,6 +84,13 @@ def doc(text: str, indent: int = 0) -> str:
     return "".join(f"{' ' * indent}{line}\n" for line in _doc(text, indent))
 
 
+def about(text: str, name: str) -> str:
+    """Return what is said of a method or a type; what is bytes here is not base64."""
+    if not any(name.rpartition(".")[2] == owner for owner, _ in _OWN_BYTES):
+        return text
+    return re.sub("(b)ase64 of (.)", lambda of: _as_in(of[1], of[2]), text, flags=re.IGNORECASE)
+
+
 def options(method: Method) -> str:
     """Return the name of the struct of what may be left out; nothing where there is none."""
     return pascal(method.name) + "Options" if _optional(method) else ""
@@ -87,7 +99,7 @@ def options(method: Method) -> str:
 def signature(method: Method, prefix: str = "") -> str:
     """Return a method's head; `prefix` is `async ` or nothing."""
     owner = pascal(method.name)
-    params = ["&self", *(_param(p, owner) for p in method.params if p.required)]
+    params = ["&self", *(_param(p, method) for p in method.params if p.required)]
     if _optional(method):
         params.append(f"options: {owner}Options")
     result = type_of(method.result, owner, "result")
@@ -105,7 +117,7 @@ def signature(method: Method, prefix: str = "") -> str:
 def body(method: Method, suffix: str = "") -> str:
     """Return a method's statements; `suffix` is `.await` or nothing."""
     required = [param for param in method.params if param.required]
-    pairs = ", ".join(f'"{param.name}": {identifier(param.name)}' for param in required)
+    pairs = ", ".join(f'"{param.name}": {_written(param, method)}' for param in required)
     lines, params = [], "json!({})"
     if required:
         lines.append(f"let params = json!({{ {pairs} }});")
@@ -122,11 +134,26 @@ def _optional(method: Method) -> Sequence[Field]:
     return [param for param in method.params if not param.required]
 
 
-def _param(given: Field, owner: str) -> str:
-    kind = type_of(given.type, owner, given.name)
-    if kind.startswith("Vec<"):
+def _param(given: Field, method: Method) -> str:
+    kind = type_of(given.type, pascal(method.name), given.name)
+    if _is_bytes(given, method):
+        kind = "&[u8]"
+    elif kind.startswith("Vec<"):
         kind = f"&[{kind[4:-1]}]"
     return f"{identifier(given.name)}: {_BORROWED.get(kind, kind)}"
+
+
+def _written(given: Field, method: Method) -> str:
+    name = identifier(given.name)
+    return f"encode({name})" if _is_bytes(given, method) else name
+
+
+def _is_bytes(given: Field, method: Method) -> bool:
+    return (method.name.rpartition(".")[2], given.name) in _OWN_BYTES
+
+
+def _as_in(example: str, letter: str) -> str:
+    return letter.upper() if example.isupper() else letter
 
 
 def _is_empty(given: Field) -> bool:
@@ -157,6 +184,7 @@ FILTERS: Mapping[str, Callable[..., str]] = {
     "field": field,
     "derived": derived,
     "doc": doc,
+    "about": about,
     "options": options,
     "signature": signature,
     "body": body,

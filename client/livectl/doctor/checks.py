@@ -52,6 +52,10 @@ def socket(
     try:
         status = os.stat(path)  # noqa: PTH116 - it is text, and stays so
     except FileNotFoundError:
+        if _is_bound(path):
+            why = f"{path} was removed, and a daemon still listens at it."
+            again = "Stop that daemon with SIGTERM and start it again: the session goes on."
+            return path, Finding("socket", "wrong", why, again)
         return path, Finding("socket", "wrong", f"{path} is not there.", start)
     except OSError as error:
         why = f"{path} cannot be reached: {error.strerror}."
@@ -142,11 +146,21 @@ def session(shown: Mapping[str, object]) -> Finding:
     cause = connection.get("cause")
     if connection.get("state") == "failed":
         return Finding(
-            "session", "wrong", f"It failed: {cause}.", "Correct it, then: livectl connect"
+            "session", "wrong", f"It failed: {_ended(cause)}", "Correct it, then: livectl connect"
         )
     if cause:
-        return Finding("session", "note", f"It is connected anew, for: {cause}.")
+        return Finding("session", "note", f"It is connected anew, for: {_ended(cause)}")
     return Finding("session", "ok", f"{where}.")
+
+
+def snapshot(config: Settings, status: Mapping[str, object]) -> Finding:
+    """Say whether a restart of the daemon would go on with the session."""
+    if failure := status.get("snapshot_failure"):
+        remedy = "Make room there, or give it to the daemon's user: it is tried again by itself."
+        return Finding("snapshot", "wrong", str(failure), remedy)
+    if config.get("resumption.store") is False:
+        return Finding("snapshot", "ok", "Nothing is kept for a restart, as resumption.store says.")
+    return Finding("snapshot", "ok", "The session is kept for a restart.")
 
 
 def audio() -> Finding:
@@ -173,7 +187,7 @@ def systemd(environ: Mapping[str, str]) -> Finding:
         return Finding("systemd", "note", "There is no systemd here: start livehandled yourself.")
     units = [unit for unit in _UNITS if any((d / unit).exists() for d in _unit_folders(environ))]
     if not units:
-        remedy = "To have it started: copy systemd/livehandled.* into ~/.config/systemd/user/."
+        remedy = "To have it started: livectl service install"
         return Finding("systemd", "note", "No unit is installed.", remedy)
     states = {unit: _unit_state(unit) for unit in units}
     shown = ", ".join(f"{unit} is {state}" for unit, state in states.items())
@@ -202,6 +216,20 @@ def table(value: object) -> Mapping[str, object]:
 def number(value: object) -> float:
     """Return a number of JSON; 0 for what is none."""
     return value if isinstance(value, int | float) else 0
+
+
+def _is_bound(path: str) -> bool:
+    """Return whether a process has a socket at a path, be there such a file or not."""
+    try:
+        lines = Path("/proc/net/unix").read_text(errors="surrogateescape").splitlines()
+    except OSError:
+        return False
+    return any(line.endswith(f" {path}") for line in lines)
+
+
+def _ended(cause: object) -> str:
+    """Return a cause as the end of a sentence: the service's own words have a full stop or none."""
+    return f"{str(cause).removesuffix('.')}."
 
 
 def _environment_of(pid: object) -> dict[str, str]:

@@ -5,13 +5,16 @@ import sys
 from argparse import Namespace
 from collections.abc import Iterator, Mapping
 
-from livectl.commands import ANSWER_S, as_json
+from livectl.commands import ANSWER_S
 from livectl.doctor import checks
 from livectl.doctor.checks import Finding
 from livectl.exits import EXIT_DAEMON
+from livectl.results import as_json
 from livectl.terminal import has_colours, painted, safe
+from livectl.usage import usage
 from livehandle.connection import Connection
 from livehandle_proto.errors import LiveHandleError
+from livehandle_proto.paths import refuse_two_names
 
 _MARKS: Mapping[str, tuple[str, str]] = {
     "ok": ("ok", "32"),
@@ -35,6 +38,10 @@ def doctor(options: Namespace) -> int:
 
 
 def _findings(options: Namespace) -> Iterator[Finding]:
+    try:
+        refuse_two_names(options.socket, options.instance, os.environ)
+    except LiveHandleError as error:
+        raise usage(error.message) from error
     path, socket = checks.socket(options.socket, options.instance, os.environ)
     yield socket
     if path is not None and socket.state != "wrong":
@@ -52,13 +59,14 @@ def _findings(options: Namespace) -> Iterator[Finding]:
 
 def _of_daemon(connection: Connection) -> Iterator[Finding]:
     hello = checks.table(connection.call("daemon.hello", client="livectl doctor"))
+    yield checks.versions(hello)  # what another version answers to the rest may be an error
     status = checks.table(connection.call("daemon.status"))
     config = checks.settings(connection.call("session.config"))
     yield checks.daemon(status)
-    yield checks.versions(hello)
     yield checks.key(config, status)
     yield checks.endpoint(config, checks.table(status.get("session")))
     yield checks.session(checks.table(status.get("session")))
+    yield checks.snapshot(config, status)
 
 
 def _print(finding: Finding, *, quiet: bool) -> None:

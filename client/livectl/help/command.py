@@ -5,11 +5,11 @@ from collections.abc import Callable, Mapping
 from textwrap import fill, indent
 
 from livectl.arguments import parser_of, top_parser
-from livectl.commands import as_json, table
 from livectl.description import Topic, dashed, methods, topics
 from livectl.exits import EXIT_CODES, exit_code
 from livectl.methods import all_commands
 from livectl.parser import WIDTH
+from livectl.results import as_json, table
 from livectl.usage import usage
 from livehandle_proto.errors import ERRORS
 from livehandle_proto.remedies import REMEDIES
@@ -28,6 +28,9 @@ ENVIRONMENT: Mapping[str, str] = {
 DAEMON_ENVIRONMENT: Mapping[str, str] = {
     "GEMINI_API_KEY": "the key; GOOGLE_API_KEY does as well, and goes first",
     "CREDENTIALS_DIRECTORY": "set by systemd: the key may be a credential",
+    "CONFIGURATION_DIRECTORY": "set by systemd: where config.toml is",
+    "STATE_DIRECTORY": "set by systemd: where the session is kept",
+    "NOTIFY_SOCKET": "set by systemd: who is told that the daemon is ready",
     "LIVEHANDLE_CONFIG": "the configuration file, as --config",
     "LIVEHANDLE_SECTION_KEY": "any value of the configuration, as LIVEHANDLE_SESSION_MODEL",
     "GOOGLE_GEMINI_BASE_URL": "as for the official SDK: session.base_url",
@@ -52,11 +55,21 @@ def show(options: Namespace) -> int:
             _print(options, known(), listing)
         else:
             _print(options, _named(known(), subject, options.name), page)
+    elif options.name is None and (known_as := _subject_of(subject)) is not None:
+        known, page, _ = SUBJECTS[known_as]
+        _print(options, _named(known(), known_as, subject), page)
     elif options.name is not None:
         raise usage(f"{subject!r} has no pages of its own: leave {options.name!r} out")
     else:
         print(_command(subject), end="")
     return 0
+
+
+def _subject_of(name: str) -> str | None:
+    """Return the subject among which a name is that is no command; no two have one in common."""
+    if dashed(name) in all_commands():
+        return None
+    return next((one for one in ("errors", "topics") if name in SUBJECTS[one][0]()), None)
 
 
 def error_page(name: str) -> str:
@@ -199,7 +212,7 @@ def _command(name: str) -> str:
     """Return the help of a command or a method. Raises `client.usage` where there is none."""
     wanted = dashed(name)
     if wanted not in all_commands():
-        near = nearest(wanted, (*SUBJECTS, *all_commands()))
+        near = nearest(wanted, (*SUBJECTS, *all_commands(), *ERRORS, *topics()))
         hint = f"did you mean {near}?" if near else f"there are {', '.join(SUBJECTS)}, or a command"
         raise usage(f"There is no help on {name!r}: {hint}")
     return parser_of(wanted)[0].format_help()

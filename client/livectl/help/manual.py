@@ -26,6 +26,8 @@ _DAEMON_OPTIONS: Mapping[str, str] = {
     "--set SECTION.KEY=VALUE": "A value of the configuration; may be repeated.",
     "--model ID": "The same as `--set session.model=ID`.",
     "--emulator": "Converse with the built-in emulator, without a key or a network.",
+    "--check": "Say whether the configuration is right, and end.",
+    "--log-format FORMAT": "The same as `--set log.format=FORMAT`: text or json.",
     "--openrpc": "Print the description of the socket as an OpenRPC document, and end.",
     "--version": "Print the version, and end.",
 }
@@ -108,8 +110,9 @@ def _livehandled() -> str:
                 "`daemon.shutdown`. One daemon holds a socket at a time."
             ),
             roff.paragraph(
-                "A socket that systemd listens on is taken over. The units "
-                "`livehandled.service` and `livehandled.socket` are for a user's manager."
+                "`livectl service install` has systemd keep it, for a user or for the machine: a "
+                "socket that systemd listens on is taken over, systemd is told of readiness, "
+                "status and reloads, and its watchdog is fed while the session's tasks run."
             ),
             roff.heading("options"),
             roff.items(_DAEMON_OPTIONS.items()),

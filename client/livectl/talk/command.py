@@ -7,7 +7,10 @@ import time
 from argparse import Namespace
 from collections.abc import Mapping
 
-from livectl.commands import as_json, open_connection, table
+from livectl.commands import open_connection
+from livectl.reopening import reopened
+from livectl.results import as_json, table
+from livectl.roles import check_role
 from livectl.sound import audio as sound
 from livectl.sound import devices, microphone, speaker
 from livectl.sound.microphone import Microphone
@@ -22,9 +25,6 @@ from livehandle_proto.errors import LiveHandleError
 _TICK_S = 0.01
 _TOPICS = ["live.*", "live.audio", "session.tool_call", "daemon.claim_changed"]
 _ROLES = ("mic", "speaker")
-_AWAY_S = 30.0
-"""How long a daemon may be away: one that starts again takes a few seconds."""
-_RETRY_S = 0.25
 _NO_REPLY_S = 30.0
 _NO_ROOM = "five minutes of the model's speech wait already: some of it is left out"
 
@@ -111,7 +111,6 @@ class Talk:
 
     def _hold(self, connection: Connection) -> None:
         """Converse over one connection. Raises `daemon.unreachable` when it is lost."""
-        connection.call("daemon.hello", client="livectl talk")
         events = Subscription(connection, "events", {"topics": _TOPICS}, quiet=self._options.quiet)
         for role in _ROLES:
             self._me = _claimed(connection, role, force=self._options.force)
@@ -177,7 +176,7 @@ class Talk:
             case "events.dropped":
                 self._view.note("too slow: some of the model's speech is lost")
             case "daemon.claim_changed":
-                _check_role(event.data, self._me)
+                check_role(event.data, self._me, "livectl talk --force")
             case "daemon.notification_failed":
                 self._failed(event.data)
             case "daemon.bye":
@@ -224,22 +223,17 @@ class Talk:
 
     def _back(self, error: LiveHandleError) -> Connection:
         """Connect to the daemon once more. Raises `error` if it does not come back."""
-        self._view.note("the daemon is gone: waiting until it is back")
         with self._sink.lock:
             self._sink.playback.interrupted()
-        deadline = time.monotonic() + _AWAY_S
-        while time.monotonic() < deadline:
-            for _ in self._source.chunks(time.monotonic()):
-                pass  # nobody hears it
-            self._sink.tick(time.monotonic())
-            try:
-                connection = open_connection(self._options)
-            except LiveHandleError:
-                time.sleep(_RETRY_S)
-            else:
-                self._view.note("the daemon is back")
-                return connection
-        raise error
+        connection = reopened(self._options, self._view.note, self._deaf)
+        if connection is None:
+            raise error
+        return connection
+
+    def _deaf(self) -> None:
+        for _ in self._source.chunks(time.monotonic()):
+            pass  # nobody hears it
+        self._sink.tick(time.monotonic())
 
 
 def _claimed(connection: Connection, role: str, *, force: bool) -> object:
@@ -247,23 +241,6 @@ def _claimed(connection: Connection, role: str, *, force: bool) -> object:
     answer = connection.call("claim", role=role, **({"force": True} if force else {}))
     holder = answer.get(role) if isinstance(answer, dict) else None
     return holder.get("connection") if isinstance(holder, dict) else None
-
-
-def _check_role(data: Mapping[str, object], me: object) -> None:
-    """Raise `roles.claimed` where a role was taken from us by force."""
-    holder, previous = data.get("holder"), data.get("previous")
-    if not isinstance(holder, dict) or not isinstance(previous, dict):
-        return
-    if data.get("reason") != "forced" or previous.get("connection") != me:
-        return
-    name = {"mic": "microphone"}.get(str(data.get("role")), "speaker")
-    raise LiveHandleError(
-        "roles.claimed",
-        f"The {name} was taken by {holder.get('client') or 'a client'} (pid {holder.get('pid')}): "
-        "take it back with livectl talk --force.",
-        role=data.get("role"),
-        holder=holder,
-    )
 
 
 def _list(*, in_json: bool) -> None:

@@ -1,10 +1,12 @@
 """`record`: the model's voice as a WAV file."""
 
+import sys
 import time
 from argparse import Namespace
 from typing import IO
 
-from livectl.commands import as_json, open_connection
+from livectl.commands import note_at_terminal, open_connection
+from livectl.results import as_json
 from livectl.sound.pace import Pace
 from livectl.sound.playback import VOICE_RATE, Playback
 from livectl.sound.wave_file import head
@@ -26,23 +28,35 @@ def run(options: Namespace) -> int:
         events = Subscription(
             connection, "events", {"topics": ["live.*", "live.audio"]}, quiet=options.quiet
         )
-        try:
-            file = open(options.file, "wb")  # noqa: SIM115, PTH123 - closed below
-        except OSError as error:
-            raise usage(f"Cannot write {options.file}: {error.strerror}.") from error
-        with file:
+        with _opened(options.file) as file:
             recorder = Recorder(file)
+            note_at_terminal(options, "recording until Ctrl-C")
             try:
                 _record(recorder, events, time.monotonic() + options.seconds, turn=options.turn)
             except KeyboardInterrupt:  # the way to end it
                 pass
             finally:
-                recorder.close()
+                if options.file != "-":  # of what is shared with others, nothing is overwritten
+                    recorder.close()
+    out = sys.stderr if options.file == "-" else sys.stdout
     if options.json:
-        print(as_json({"file": options.file, "seconds": round(recorder.seconds, 3)}))
+        print(as_json({"file": options.file, "seconds": round(recorder.seconds, 3)}), file=out)
     elif not options.quiet:
-        print(f"{recorder.seconds:.1f} s of speech in {options.file}")
+        where = "standard output" if options.file == "-" else options.file
+        print(f"{recorder.seconds:.1f} s of speech in {where}", file=out)
     return 0
+
+
+def _opened(name: str) -> IO[bytes]:
+    """Return the file to write, or standard output for `-`. Raises `client.usage`."""
+    if name == "-":
+        if sys.stdout.isatty():
+            raise usage("A terminal shows no WAV: give a file, or pipe it to a player.")
+        return open(sys.stdout.fileno(), "wb", closefd=False)
+    try:
+        return open(name, "wb")  # noqa: PTH123
+    except OSError as error:
+        raise usage(f"Cannot write {name}: {error.strerror}.") from error
 
 
 def _record(recorder: "Recorder", events: Subscription, end: float, *, turn: bool) -> None:

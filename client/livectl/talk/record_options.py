@@ -11,7 +11,9 @@ speaks to the model, or whether anybody plays it. Ctrl-C ends the recording."""
 def add(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
     parser.epilog = _EPILOG
-    parser.add_argument("file", metavar="FILE", help="the WAV file to write")
+    parser.add_argument(
+        "file", metavar="FILE", help="the WAV file to write, or - for standard output"
+    )
     parser.add_argument(
         "--seconds", type=_seconds, default=math.inf, metavar="SECONDS", help="stop after so long"
     )

@@ -2,7 +2,7 @@
 
 from typing import TextIO
 
-from livectl.commands import as_json
+from livectl.results import as_json
 from livectl.screen import can_show, columns, share
 from livectl.terminal import columns_of, has_colours, moves, painted, safe
 from livehandle.connection import Event
@@ -63,11 +63,16 @@ class View:
         if not self._moves or now < self._next_at:
             return
         self._next_at = now + _EVERY_S
+        room = columns(self._out) - len("you   model   ") - 1
+        width = min(_METER_WIDTH, room // 2)
+        if width < 1:
+            self._clear()
+            return
         shown = "  ".join(
-            f"{_NAMES[side]} {self._painted(side, self._bar(level))}"
+            f"{_NAMES[side]} {self._painted(side, self._bar(level, width))}"
             for side, level in (("user", user_db), ("model", model_db))
         )
-        room = columns(self._out) - 2 * _METER_WIDTH - len("you   model   ") - 1
+        room -= 2 * width
         words = _clean(self._words["model"] or self._words["user"])
         self._write(f"\r{shown}  {_tail(words, room)}\033[K")
         self._drawn = True
@@ -91,9 +96,9 @@ class View:
             self._write("\r\033[K")
         self._drawn = False
 
-    def _bar(self, level_db: float) -> str:
-        filled = round(share(level_db) * _METER_WIDTH)
-        return self._full * filled + self._empty * (_METER_WIDTH - filled)
+    def _bar(self, level_db: float, width: int) -> str:
+        filled = round(share(level_db) * width)
+        return self._full * filled + self._empty * (width - filled)
 
     def _painted(self, kind: str, text: str) -> str:
         return painted(text, _COLOURS[kind], colours=self._colours)

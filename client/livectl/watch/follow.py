@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable
 
-from livectl.commands import as_json
+from livectl.results import as_json
 from livectl.watch.calls import ANSWER_S, Calls
 from livectl.watch.command import Subscription
 from livehandle.connection import Connection, Event
@@ -55,9 +55,13 @@ class Reply:
 
     def listen(self, seconds: float) -> bool:
         """Take the next event if it comes in time; whether one came."""
-        event = self._events.next(seconds)
-        if event is not None:
-            self._take(event)
+        try:
+            event = self._events.next(seconds)
+            if event is not None:
+                self._take(event)
+        except LiveHandleError:
+            self._end_line("")  # what is told of it begins another
+            raise
         return event is not None
 
     def finish(self) -> None:
@@ -133,7 +137,7 @@ class Reply:
                 return  # the rest of the speech is still to come
             self._end_line(" [the connection was lost]")
             raise LiveHandleError(
-                "session.timeout",
+                "upstream.unreachable",
                 "The connection was lost in the middle of the reply, which does not go on: send "
                 "it again.",
             )

@@ -4,7 +4,8 @@ import sys
 import time
 from argparse import Namespace
 
-from livectl.commands import as_json, open_connection
+from livectl.commands import note_at_terminal, open_connection
+from livectl.results import as_json
 from livectl.usage import usage
 from livectl.watch.command import Subscription
 from livectl.watch.feed import Feed
@@ -39,6 +40,7 @@ def _phase(options: Namespace, phase: str) -> None:
     if options.timeout is not None:
         given["timeout_ms"] = round(options.timeout * 1000)
     with open_connection(options) as connection:
+        note_at_terminal(options, f"waiting for the phase {phase}")
         result = connection.call("session.wait_for_phase", **given)
     print(as_json(result) if options.json else phase)
 
@@ -48,6 +50,7 @@ def _event(options: Namespace, topics: list[str]) -> None:
     if options.since is not None:
         given["since"] = options.since
     with open_connection(options) as connection:
+        note_at_terminal(options, f"waiting for {' or '.join(topics)}")
         event = _next(connection, given, options)
     if options.json:
         print(as_json(event.params))

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-from livectl.commands import as_json, plain
+from livectl.results import as_json, plain
 from livehandle.connection import Event
 
 Data = Mapping[str, object]

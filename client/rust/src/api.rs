@@ -8,6 +8,7 @@ use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use serde_json::{json, Map, Value};
 
+use crate::base64::encode;
 use crate::error::Error;
 use crate::event::read;
 
@@ -164,6 +165,17 @@ text_enum! {
 
 text_enum! {
     /// One of several texts, or another one of a newer daemon.
+    RecordingReason {
+        Started => "started",
+        Stopped => "stopped",
+        Full => "full",
+        Failed => "failed",
+        Stopping => "stopping",
+    }
+}
+
+text_enum! {
+    /// One of several texts, or another one of a newer daemon.
     Role {
         Mic => "mic",
         Speaker => "speaker",
@@ -179,13 +191,14 @@ text_enum! {
     }
 }
 
-/// Speech of the model: base64 of 16-bit little-endian mono samples.
+/// Speech of the model: 16-bit little-endian mono samples.
 ///
 /// `mime_type` states the rate, as a rule `audio/pcm;rate=24000`. What is too long for one line
 /// comes as several events, each whole samples, to be played one after another.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Audio {
-    pub data: String,
+    #[serde(with = "crate::base64")]
+    pub data: Vec<u8>,
     pub mime_type: String,
 }
 
@@ -583,6 +596,16 @@ pub struct InteractionStatus {
     pub status: String,
 }
 
+/// A recording on disk.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct KeptRecording {
+    pub name: String,
+    /// Of its files.
+    pub bytes: i64,
+    /// When it was written last: wall clock, since 1970.
+    pub modified_ms: i64,
+}
+
 /// The last event that was sent, and how many were not.
 ///
 /// The subscription has ended: subscribe again with `since` to go on without loss.
@@ -626,6 +649,13 @@ pub struct Media {
     /// By default `1`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parts: Option<i64>,
+}
+
+/// What the daemon measures, as Prometheus reads it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Metrics {
+    /// Prometheus' text format, version 0.0.4.
+    pub exposition: String,
 }
 
 /// One entry of the journal.
@@ -727,6 +757,55 @@ pub struct Reconnecting {
     pub cause: String,
 }
 
+/// A recording, and how much there is of it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Recording {
+    pub name: String,
+    /// The file of the wire, JSON lines; null where it is not recorded.
+    pub wire: Option<String>,
+    /// The file of the sound, stereo WAV, the user left and the model right.
+    pub audio: Option<String>,
+    /// Whether texts in it are masked as the configuration says.
+    pub redacted: bool,
+    /// Wall clock, since 1970.
+    pub started_ms: i64,
+    pub duration_ms: i64,
+    /// Of the wire, both directions.
+    pub frames: i64,
+    pub wire_bytes: i64,
+    pub audio_bytes: i64,
+    /// Frames and pieces of sound that came faster than the disk took them.
+    pub dropped: i64,
+}
+
+/// A recording that began or ended.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RecordingChange {
+    pub reason: RecordingReason,
+    pub recording: Recording,
+    /// Why it could not be written, and what to do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+}
+
+/// The recordings that are kept, oldest first, and the directory they are in.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Recordings {
+    pub directory: String,
+    pub recordings: Vec<KeptRecording>,
+}
+
+/// The keys whose values have changed, by when that counts.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Reloaded {
+    /// At once; limits of a connection for those who connect from now on.
+    pub applied: Vec<String>,
+    /// With the next session.
+    pub at_connect: Vec<String>,
+    /// With the next start of the daemon: until then they keep their value.
+    pub at_restart: Vec<String>,
+}
+
 /// Whether the service has given a handle to resume with. A secret: it is not told itself.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ResumeHandle {
@@ -805,6 +884,12 @@ pub struct Snapshot {
     pub telemetry: Map<String, Value>,
 }
 
+/// The model speaks and is not heard: how long the user has heard nothing by now.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Stalled {
+    pub silent_ms: i64,
+}
+
 /// One key has changed; also told where the new value equals the old.
 ///
 /// Data of `state.changed`.
@@ -843,10 +928,15 @@ pub struct Status {
     pub pid: i64,
     pub instance: String,
     pub socket: String,
+    /// Where the configuration is read from, if there is such a file. From level 2 on.
+    pub config_file: String,
     pub uptime_ms: i64,
     pub clients: Vec<Client>,
     pub last_seq: i64,
     pub session: Session,
+    /// Why the session cannot be kept for a restart just now. From level 2 on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub snapshot_failure: Option<String>,
 }
 
 /// Why the daemon stops: `shutdown` or the name of a signal.
@@ -1329,6 +1419,19 @@ pub struct SubscribeOptions {
     pub snapshot: bool,
 }
 
+/// What may be left out of `recording.start`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct RecordingStartOptions {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// By default `true`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wire: Option<bool>,
+    /// By default `true`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audio: Option<bool>,
+}
+
 /// What an event says, by its topic.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
@@ -1419,6 +1522,8 @@ pub enum Data {
     LiveTurnMetrics(TurnMetrics),
     /// `live.telemetry`: All metrics, every metrics.interval_ms.
     LiveTelemetry(Telemetry),
+    /// `live.stalled`: The model fell silent amid a reply.
+    LiveStalled(Stalled),
     /// `live.interrupted`: The user cut the model off: stop playing.
     LiveInterrupted,
     /// `live.connected`: The session is set up.
@@ -1449,6 +1554,8 @@ pub enum Data {
     DaemonNotificationFailed(FailedNotification),
     /// `daemon.claim_changed`: Another holds a role.
     DaemonClaimChanged(ClaimChange),
+    /// `daemon.recording_changed`: A recording began or ended.
+    DaemonRecordingChanged(RecordingChange),
     /// `daemon.stopping`: The daemon has begun to stop.
     DaemonStopping(Stopping),
     /// `daemon.bye`: The last event: the daemon closes the connection.
@@ -1515,6 +1622,7 @@ impl Data {
             "live.turn_complete" => read(topic, data, Data::LiveTurnComplete),
             "live.turn_metrics" => read(topic, data, Data::LiveTurnMetrics),
             "live.telemetry" => read(topic, data, Data::LiveTelemetry),
+            "live.stalled" => read(topic, data, Data::LiveStalled),
             "live.interrupted" => Data::LiveInterrupted,
             "live.connected" => read(topic, data, Data::LiveConnected),
             "live.reconnecting" => read(topic, data, Data::LiveReconnecting),
@@ -1530,6 +1638,7 @@ impl Data {
             "events.dropped" => read(topic, data, Data::EventsDropped),
             "daemon.notification_failed" => read(topic, data, Data::DaemonNotificationFailed),
             "daemon.claim_changed" => read(topic, data, Data::DaemonClaimChanged),
+            "daemon.recording_changed" => read(topic, data, Data::DaemonRecordingChanged),
             "daemon.stopping" => read(topic, data, Data::DaemonStopping),
             "daemon.bye" => Data::DaemonBye,
             "client.reset" => read(topic, data, Data::ClientReset),
@@ -1583,6 +1692,7 @@ impl Data {
             Data::LiveTurnComplete(..) => "live.turn_complete",
             Data::LiveTurnMetrics(..) => "live.turn_metrics",
             Data::LiveTelemetry(..) => "live.telemetry",
+            Data::LiveStalled(..) => "live.stalled",
             Data::LiveInterrupted => "live.interrupted",
             Data::LiveConnected(..) => "live.connected",
             Data::LiveReconnecting(..) => "live.reconnecting",
@@ -1598,6 +1708,7 @@ impl Data {
             Data::EventsDropped(..) => "events.dropped",
             Data::DaemonNotificationFailed(..) => "daemon.notification_failed",
             Data::DaemonClaimChanged(..) => "daemon.claim_changed",
+            Data::DaemonRecordingChanged(..) => "daemon.recording_changed",
             Data::DaemonStopping(..) => "daemon.stopping",
             Data::DaemonBye => "daemon.bye",
             Data::ClientDisconnected(..) => "client.disconnected",
@@ -1725,6 +1836,12 @@ text_enum! {
         DaemonSnapshot => "daemon.snapshot",
         /// A configuration value cannot be used.
         ConfigInvalid => "config.invalid",
+        /// A recording runs already.
+        RecordingRunning => "recording.running",
+        /// No recording runs.
+        RecordingNotRunning => "recording.not_running",
+        /// The recording cannot be written or read.
+        RecordingFailed => "recording.failed",
         /// The command line cannot be carried out.
         ClientUsage => "client.usage",
     }
@@ -1791,6 +1908,9 @@ impl ErrorName {
             ErrorName::WireClosed => 1913,
             ErrorName::DaemonSnapshot => 1907,
             ErrorName::ConfigInvalid => 1920,
+            ErrorName::RecordingRunning => 1940,
+            ErrorName::RecordingNotRunning => 1941,
+            ErrorName::RecordingFailed => 1942,
             ErrorName::ClientUsage => 1930,
             ErrorName::Unknown(_) => return None,
         })
@@ -1850,6 +1970,16 @@ impl crate::client::Client {
     /// `daemon.too_many_clients`.
     pub fn daemon_status(&self) -> Result<Status, Error> {
         self.call("daemon.status", json!({}))
+    }
+
+    /// `daemon.reload`: Read the configuration again, all of it or nothing.
+    ///
+    /// Errors: `wire.parse_error`, `wire.invalid_request`, `wire.method_not_found`,
+    /// `wire.invalid_params`, `wire.internal`, `wire.too_long`, `wire.result_too_large`,
+    /// `wire.too_many_pending`, `wire.closed`, `daemon.stopping`, `daemon.forbidden`,
+    /// `daemon.too_many_clients`, `config.invalid`.
+    pub fn daemon_reload(&self) -> Result<Reloaded, Error> {
+        self.call("daemon.reload", json!({}))
     }
 
     /// `daemon.shutdown`: Stop the daemon, answering what is pending.
@@ -1958,7 +2088,7 @@ impl crate::client::Client {
 
     /// `send_audio`: Send microphone audio.
     ///
-    /// Base64 of PCM: 16-bit little-endian, mono, 16 kHz.
+    /// PCM: 16-bit little-endian, mono, 16 kHz.
     ///
     /// Errors: `wire.parse_error`, `wire.invalid_request`, `wire.method_not_found`,
     /// `wire.invalid_params`, `wire.internal`, `wire.too_long`, `wire.result_too_large`,
@@ -1969,8 +2099,8 @@ impl crate::client::Client {
     /// `upstream.quota`, `upstream.model_not_found`, `upstream.unreachable`,
     /// `upstream.unsupported`, `config.invalid`, `extraction.name_taken`, `extraction.too_many`,
     /// `session.queue_full`.
-    pub fn send_audio(&self, data: &str) -> Result<(), Error> {
-        let params = json!({ "data": data });
+    pub fn send_audio(&self, data: &[u8]) -> Result<(), Error> {
+        let params = json!({ "data": encode(data) });
         self.call("send_audio", params).map(|IgnoredAny| ())
     }
 
@@ -1993,7 +2123,7 @@ impl crate::client::Client {
 
     /// `send_video`: Send one picture.
     ///
-    /// Base64 of one JPEG picture.
+    /// One JPEG picture.
     ///
     /// Errors: `wire.parse_error`, `wire.invalid_request`, `wire.method_not_found`,
     /// `wire.invalid_params`, `wire.internal`, `wire.too_long`, `wire.result_too_large`,
@@ -2003,8 +2133,8 @@ impl crate::client::Client {
     /// `auth.rejected`, `upstream.rejected`, `upstream.quota`, `upstream.model_not_found`,
     /// `upstream.unreachable`, `upstream.unsupported`, `config.invalid`, `extraction.name_taken`,
     /// `extraction.too_many`, `session.queue_full`.
-    pub fn send_video(&self, data: &str) -> Result<(), Error> {
-        let params = json!({ "data": data });
+    pub fn send_video(&self, data: &[u8]) -> Result<(), Error> {
+        let params = json!({ "data": encode(data) });
         self.call("send_video", params).map(|IgnoredAny| ())
     }
 
@@ -2153,7 +2283,7 @@ impl crate::client::Client {
 
     /// `writer.send_audio`: Send audio unheard, context that waits goes first.
     ///
-    /// Base64 of PCM: 16-bit little-endian, mono, 16 kHz.
+    /// PCM: 16-bit little-endian, mono, 16 kHz.
     ///
     /// Errors: `wire.parse_error`, `wire.invalid_request`, `wire.method_not_found`,
     /// `wire.invalid_params`, `wire.internal`, `wire.too_long`, `wire.result_too_large`,
@@ -2164,8 +2294,8 @@ impl crate::client::Client {
     /// `upstream.quota`, `upstream.model_not_found`, `upstream.unreachable`,
     /// `upstream.unsupported`, `config.invalid`, `extraction.name_taken`, `extraction.too_many`,
     /// `session.queue_full`.
-    pub fn writer_send_audio(&self, data: &str) -> Result<(), Error> {
-        let params = json!({ "data": data });
+    pub fn writer_send_audio(&self, data: &[u8]) -> Result<(), Error> {
+        let params = json!({ "data": encode(data) });
         self.call("writer.send_audio", params).map(|IgnoredAny| ())
     }
 
@@ -2188,7 +2318,7 @@ impl crate::client::Client {
 
     /// `writer.send_video`: Send one picture, context that waits goes first.
     ///
-    /// Base64 of one JPEG picture.
+    /// One JPEG picture.
     ///
     /// Errors: `wire.parse_error`, `wire.invalid_request`, `wire.method_not_found`,
     /// `wire.invalid_params`, `wire.internal`, `wire.too_long`, `wire.result_too_large`,
@@ -2198,8 +2328,8 @@ impl crate::client::Client {
     /// `auth.rejected`, `upstream.rejected`, `upstream.quota`, `upstream.model_not_found`,
     /// `upstream.unreachable`, `upstream.unsupported`, `config.invalid`, `extraction.name_taken`,
     /// `extraction.too_many`, `session.queue_full`.
-    pub fn writer_send_video(&self, data: &str) -> Result<(), Error> {
-        let params = json!({ "data": data });
+    pub fn writer_send_video(&self, data: &[u8]) -> Result<(), Error> {
+        let params = json!({ "data": encode(data) });
         self.call("writer.send_video", params).map(|IgnoredAny| ())
     }
 
@@ -2297,7 +2427,7 @@ impl crate::client::Client {
 
     /// `session.send_audio`: Send audio unheard, past the context that waits.
     ///
-    /// Base64 of PCM: 16-bit little-endian, mono, 16 kHz.
+    /// PCM: 16-bit little-endian, mono, 16 kHz.
     ///
     /// Errors: `wire.parse_error`, `wire.invalid_request`, `wire.method_not_found`,
     /// `wire.invalid_params`, `wire.internal`, `wire.too_long`, `wire.result_too_large`,
@@ -2308,8 +2438,8 @@ impl crate::client::Client {
     /// `upstream.quota`, `upstream.model_not_found`, `upstream.unreachable`,
     /// `upstream.unsupported`, `config.invalid`, `extraction.name_taken`, `extraction.too_many`,
     /// `session.queue_full`.
-    pub fn session_send_audio(&self, data: &str) -> Result<(), Error> {
-        let params = json!({ "data": data });
+    pub fn session_send_audio(&self, data: &[u8]) -> Result<(), Error> {
+        let params = json!({ "data": encode(data) });
         self.call("session.send_audio", params).map(|IgnoredAny| ())
     }
 
@@ -2332,7 +2462,7 @@ impl crate::client::Client {
 
     /// `session.send_video`: Send one picture, past the context that waits.
     ///
-    /// Base64 of one JPEG picture.
+    /// One JPEG picture.
     ///
     /// Errors: `wire.parse_error`, `wire.invalid_request`, `wire.method_not_found`,
     /// `wire.invalid_params`, `wire.internal`, `wire.too_long`, `wire.result_too_large`,
@@ -2342,8 +2472,8 @@ impl crate::client::Client {
     /// `auth.rejected`, `upstream.rejected`, `upstream.quota`, `upstream.model_not_found`,
     /// `upstream.unreachable`, `upstream.unsupported`, `config.invalid`, `extraction.name_taken`,
     /// `extraction.too_many`, `session.queue_full`.
-    pub fn session_send_video(&self, data: &str) -> Result<(), Error> {
-        let params = json!({ "data": data });
+    pub fn session_send_video(&self, data: &[u8]) -> Result<(), Error> {
+        let params = json!({ "data": encode(data) });
         self.call("session.send_video", params).map(|IgnoredAny| ())
     }
 
@@ -2552,6 +2682,16 @@ impl crate::client::Client {
         self.call("state.clear_prefix", params).map(|IgnoredAny| ())
     }
 
+    /// `state.forget`: Forget the last session and the state, on disk too; while none is open.
+    ///
+    /// Errors: `wire.parse_error`, `wire.invalid_request`, `wire.method_not_found`,
+    /// `wire.invalid_params`, `wire.internal`, `wire.too_long`, `wire.result_too_large`,
+    /// `wire.too_many_pending`, `wire.closed`, `daemon.stopping`, `daemon.forbidden`,
+    /// `daemon.too_many_clients`, `session.already_connected`.
+    pub fn state_forget(&self) -> Result<(), Error> {
+        self.call("state.forget", json!({})).map(|IgnoredAny| ())
+    }
+
     /// `state.mutations_since`: The journal after a cursor.
     ///
     /// A cursor of `state.mutations_since`; 0 is before the first mutation.
@@ -2746,6 +2886,60 @@ impl crate::client::Client {
     pub fn telemetry(&self) -> Result<Map<String, Value>, Error> {
         self.call("telemetry", json!({}))
     }
+
+    /// `metrics`: All metrics as Prometheus reads them.
+    ///
+    /// Errors: `wire.parse_error`, `wire.invalid_request`, `wire.method_not_found`,
+    /// `wire.invalid_params`, `wire.internal`, `wire.too_long`, `wire.result_too_large`,
+    /// `wire.too_many_pending`, `wire.closed`, `daemon.stopping`, `daemon.forbidden`,
+    /// `daemon.too_many_clients`.
+    pub fn metrics(&self) -> Result<Metrics, Error> {
+        self.call("metrics", json!({}))
+    }
+
+    /// `recording`: The recording that runs, or null.
+    ///
+    /// Errors: `wire.parse_error`, `wire.invalid_request`, `wire.method_not_found`,
+    /// `wire.invalid_params`, `wire.internal`, `wire.too_long`, `wire.result_too_large`,
+    /// `wire.too_many_pending`, `wire.closed`, `daemon.stopping`, `daemon.forbidden`,
+    /// `daemon.too_many_clients`.
+    pub fn recording(&self) -> Result<Option<Recording>, Error> {
+        self.call("recording", json!({}))
+    }
+
+    /// `recording.list`: The recordings that are kept.
+    ///
+    /// Errors: `wire.parse_error`, `wire.invalid_request`, `wire.method_not_found`,
+    /// `wire.invalid_params`, `wire.internal`, `wire.too_long`, `wire.result_too_large`,
+    /// `wire.too_many_pending`, `wire.closed`, `daemon.stopping`, `daemon.forbidden`,
+    /// `daemon.too_many_clients`, `recording.failed`.
+    pub fn recording_list(&self) -> Result<Recordings, Error> {
+        self.call("recording.list", json!({}))
+    }
+
+    /// `recording.start`: Record the wire and the sound, on the daemon's disk.
+    ///
+    /// What to record: the wire to the model's service, the sound, or both; and under which name.
+    ///
+    /// Without a name it is the time, as in `20260301-081500`, in UTC.
+    ///
+    /// Errors: `wire.parse_error`, `wire.invalid_request`, `wire.method_not_found`,
+    /// `wire.invalid_params`, `wire.internal`, `wire.too_long`, `wire.result_too_large`,
+    /// `wire.too_many_pending`, `wire.closed`, `daemon.stopping`, `daemon.forbidden`,
+    /// `daemon.too_many_clients`, `recording.running`, `recording.failed`.
+    pub fn recording_start(&self, options: RecordingStartOptions) -> Result<Recording, Error> {
+        self.call("recording.start", options)
+    }
+
+    /// `recording.stop`: End the recording; answers when it is on disk.
+    ///
+    /// Errors: `wire.parse_error`, `wire.invalid_request`, `wire.method_not_found`,
+    /// `wire.invalid_params`, `wire.internal`, `wire.too_long`, `wire.result_too_large`,
+    /// `wire.too_many_pending`, `wire.closed`, `daemon.stopping`, `daemon.forbidden`,
+    /// `daemon.too_many_clients`, `recording.not_running`, `recording.failed`.
+    pub fn recording_stop(&self) -> Result<Recording, Error> {
+        self.call("recording.stop", json!({}))
+    }
 }
 
 /// The daemon's methods. [`events`](Self::events) and [`subscribe`](Self::subscribe) stand apart.
@@ -2791,6 +2985,16 @@ impl crate::tokio::Client {
     /// `daemon.too_many_clients`.
     pub async fn daemon_status(&self) -> Result<Status, Error> {
         self.call("daemon.status", json!({})).await
+    }
+
+    /// `daemon.reload`: Read the configuration again, all of it or nothing.
+    ///
+    /// Errors: `wire.parse_error`, `wire.invalid_request`, `wire.method_not_found`,
+    /// `wire.invalid_params`, `wire.internal`, `wire.too_long`, `wire.result_too_large`,
+    /// `wire.too_many_pending`, `wire.closed`, `daemon.stopping`, `daemon.forbidden`,
+    /// `daemon.too_many_clients`, `config.invalid`.
+    pub async fn daemon_reload(&self) -> Result<Reloaded, Error> {
+        self.call("daemon.reload", json!({})).await
     }
 
     /// `daemon.shutdown`: Stop the daemon, answering what is pending.
@@ -2903,7 +3107,7 @@ impl crate::tokio::Client {
 
     /// `send_audio`: Send microphone audio.
     ///
-    /// Base64 of PCM: 16-bit little-endian, mono, 16 kHz.
+    /// PCM: 16-bit little-endian, mono, 16 kHz.
     ///
     /// Errors: `wire.parse_error`, `wire.invalid_request`, `wire.method_not_found`,
     /// `wire.invalid_params`, `wire.internal`, `wire.too_long`, `wire.result_too_large`,
@@ -2914,8 +3118,8 @@ impl crate::tokio::Client {
     /// `upstream.quota`, `upstream.model_not_found`, `upstream.unreachable`,
     /// `upstream.unsupported`, `config.invalid`, `extraction.name_taken`, `extraction.too_many`,
     /// `session.queue_full`.
-    pub async fn send_audio(&self, data: &str) -> Result<(), Error> {
-        let params = json!({ "data": data });
+    pub async fn send_audio(&self, data: &[u8]) -> Result<(), Error> {
+        let params = json!({ "data": encode(data) });
         self.call("send_audio", params).await.map(|IgnoredAny| ())
     }
 
@@ -2938,7 +3142,7 @@ impl crate::tokio::Client {
 
     /// `send_video`: Send one picture.
     ///
-    /// Base64 of one JPEG picture.
+    /// One JPEG picture.
     ///
     /// Errors: `wire.parse_error`, `wire.invalid_request`, `wire.method_not_found`,
     /// `wire.invalid_params`, `wire.internal`, `wire.too_long`, `wire.result_too_large`,
@@ -2948,8 +3152,8 @@ impl crate::tokio::Client {
     /// `auth.rejected`, `upstream.rejected`, `upstream.quota`, `upstream.model_not_found`,
     /// `upstream.unreachable`, `upstream.unsupported`, `config.invalid`, `extraction.name_taken`,
     /// `extraction.too_many`, `session.queue_full`.
-    pub async fn send_video(&self, data: &str) -> Result<(), Error> {
-        let params = json!({ "data": data });
+    pub async fn send_video(&self, data: &[u8]) -> Result<(), Error> {
+        let params = json!({ "data": encode(data) });
         self.call("send_video", params).await.map(|IgnoredAny| ())
     }
 
@@ -3098,7 +3302,7 @@ impl crate::tokio::Client {
 
     /// `writer.send_audio`: Send audio unheard, context that waits goes first.
     ///
-    /// Base64 of PCM: 16-bit little-endian, mono, 16 kHz.
+    /// PCM: 16-bit little-endian, mono, 16 kHz.
     ///
     /// Errors: `wire.parse_error`, `wire.invalid_request`, `wire.method_not_found`,
     /// `wire.invalid_params`, `wire.internal`, `wire.too_long`, `wire.result_too_large`,
@@ -3109,8 +3313,8 @@ impl crate::tokio::Client {
     /// `upstream.quota`, `upstream.model_not_found`, `upstream.unreachable`,
     /// `upstream.unsupported`, `config.invalid`, `extraction.name_taken`, `extraction.too_many`,
     /// `session.queue_full`.
-    pub async fn writer_send_audio(&self, data: &str) -> Result<(), Error> {
-        let params = json!({ "data": data });
+    pub async fn writer_send_audio(&self, data: &[u8]) -> Result<(), Error> {
+        let params = json!({ "data": encode(data) });
         self.call("writer.send_audio", params).await.map(|IgnoredAny| ())
     }
 
@@ -3133,7 +3337,7 @@ impl crate::tokio::Client {
 
     /// `writer.send_video`: Send one picture, context that waits goes first.
     ///
-    /// Base64 of one JPEG picture.
+    /// One JPEG picture.
     ///
     /// Errors: `wire.parse_error`, `wire.invalid_request`, `wire.method_not_found`,
     /// `wire.invalid_params`, `wire.internal`, `wire.too_long`, `wire.result_too_large`,
@@ -3143,8 +3347,8 @@ impl crate::tokio::Client {
     /// `auth.rejected`, `upstream.rejected`, `upstream.quota`, `upstream.model_not_found`,
     /// `upstream.unreachable`, `upstream.unsupported`, `config.invalid`, `extraction.name_taken`,
     /// `extraction.too_many`, `session.queue_full`.
-    pub async fn writer_send_video(&self, data: &str) -> Result<(), Error> {
-        let params = json!({ "data": data });
+    pub async fn writer_send_video(&self, data: &[u8]) -> Result<(), Error> {
+        let params = json!({ "data": encode(data) });
         self.call("writer.send_video", params).await.map(|IgnoredAny| ())
     }
 
@@ -3242,7 +3446,7 @@ impl crate::tokio::Client {
 
     /// `session.send_audio`: Send audio unheard, past the context that waits.
     ///
-    /// Base64 of PCM: 16-bit little-endian, mono, 16 kHz.
+    /// PCM: 16-bit little-endian, mono, 16 kHz.
     ///
     /// Errors: `wire.parse_error`, `wire.invalid_request`, `wire.method_not_found`,
     /// `wire.invalid_params`, `wire.internal`, `wire.too_long`, `wire.result_too_large`,
@@ -3253,8 +3457,8 @@ impl crate::tokio::Client {
     /// `upstream.quota`, `upstream.model_not_found`, `upstream.unreachable`,
     /// `upstream.unsupported`, `config.invalid`, `extraction.name_taken`, `extraction.too_many`,
     /// `session.queue_full`.
-    pub async fn session_send_audio(&self, data: &str) -> Result<(), Error> {
-        let params = json!({ "data": data });
+    pub async fn session_send_audio(&self, data: &[u8]) -> Result<(), Error> {
+        let params = json!({ "data": encode(data) });
         self.call("session.send_audio", params).await.map(|IgnoredAny| ())
     }
 
@@ -3277,7 +3481,7 @@ impl crate::tokio::Client {
 
     /// `session.send_video`: Send one picture, past the context that waits.
     ///
-    /// Base64 of one JPEG picture.
+    /// One JPEG picture.
     ///
     /// Errors: `wire.parse_error`, `wire.invalid_request`, `wire.method_not_found`,
     /// `wire.invalid_params`, `wire.internal`, `wire.too_long`, `wire.result_too_large`,
@@ -3287,8 +3491,8 @@ impl crate::tokio::Client {
     /// `auth.rejected`, `upstream.rejected`, `upstream.quota`, `upstream.model_not_found`,
     /// `upstream.unreachable`, `upstream.unsupported`, `config.invalid`, `extraction.name_taken`,
     /// `extraction.too_many`, `session.queue_full`.
-    pub async fn session_send_video(&self, data: &str) -> Result<(), Error> {
-        let params = json!({ "data": data });
+    pub async fn session_send_video(&self, data: &[u8]) -> Result<(), Error> {
+        let params = json!({ "data": encode(data) });
         self.call("session.send_video", params).await.map(|IgnoredAny| ())
     }
 
@@ -3497,6 +3701,16 @@ impl crate::tokio::Client {
         self.call("state.clear_prefix", params).await.map(|IgnoredAny| ())
     }
 
+    /// `state.forget`: Forget the last session and the state, on disk too; while none is open.
+    ///
+    /// Errors: `wire.parse_error`, `wire.invalid_request`, `wire.method_not_found`,
+    /// `wire.invalid_params`, `wire.internal`, `wire.too_long`, `wire.result_too_large`,
+    /// `wire.too_many_pending`, `wire.closed`, `daemon.stopping`, `daemon.forbidden`,
+    /// `daemon.too_many_clients`, `session.already_connected`.
+    pub async fn state_forget(&self) -> Result<(), Error> {
+        self.call("state.forget", json!({})).await.map(|IgnoredAny| ())
+    }
+
     /// `state.mutations_since`: The journal after a cursor.
     ///
     /// A cursor of `state.mutations_since`; 0 is before the first mutation.
@@ -3697,5 +3911,62 @@ impl crate::tokio::Client {
     /// `daemon.too_many_clients`.
     pub async fn telemetry(&self) -> Result<Map<String, Value>, Error> {
         self.call("telemetry", json!({})).await
+    }
+
+    /// `metrics`: All metrics as Prometheus reads them.
+    ///
+    /// Errors: `wire.parse_error`, `wire.invalid_request`, `wire.method_not_found`,
+    /// `wire.invalid_params`, `wire.internal`, `wire.too_long`, `wire.result_too_large`,
+    /// `wire.too_many_pending`, `wire.closed`, `daemon.stopping`, `daemon.forbidden`,
+    /// `daemon.too_many_clients`.
+    pub async fn metrics(&self) -> Result<Metrics, Error> {
+        self.call("metrics", json!({})).await
+    }
+
+    /// `recording`: The recording that runs, or null.
+    ///
+    /// Errors: `wire.parse_error`, `wire.invalid_request`, `wire.method_not_found`,
+    /// `wire.invalid_params`, `wire.internal`, `wire.too_long`, `wire.result_too_large`,
+    /// `wire.too_many_pending`, `wire.closed`, `daemon.stopping`, `daemon.forbidden`,
+    /// `daemon.too_many_clients`.
+    pub async fn recording(&self) -> Result<Option<Recording>, Error> {
+        self.call("recording", json!({})).await
+    }
+
+    /// `recording.list`: The recordings that are kept.
+    ///
+    /// Errors: `wire.parse_error`, `wire.invalid_request`, `wire.method_not_found`,
+    /// `wire.invalid_params`, `wire.internal`, `wire.too_long`, `wire.result_too_large`,
+    /// `wire.too_many_pending`, `wire.closed`, `daemon.stopping`, `daemon.forbidden`,
+    /// `daemon.too_many_clients`, `recording.failed`.
+    pub async fn recording_list(&self) -> Result<Recordings, Error> {
+        self.call("recording.list", json!({})).await
+    }
+
+    /// `recording.start`: Record the wire and the sound, on the daemon's disk.
+    ///
+    /// What to record: the wire to the model's service, the sound, or both; and under which name.
+    ///
+    /// Without a name it is the time, as in `20260301-081500`, in UTC.
+    ///
+    /// Errors: `wire.parse_error`, `wire.invalid_request`, `wire.method_not_found`,
+    /// `wire.invalid_params`, `wire.internal`, `wire.too_long`, `wire.result_too_large`,
+    /// `wire.too_many_pending`, `wire.closed`, `daemon.stopping`, `daemon.forbidden`,
+    /// `daemon.too_many_clients`, `recording.running`, `recording.failed`.
+    pub async fn recording_start(
+        &self,
+        options: RecordingStartOptions,
+    ) -> Result<Recording, Error> {
+        self.call("recording.start", options).await
+    }
+
+    /// `recording.stop`: End the recording; answers when it is on disk.
+    ///
+    /// Errors: `wire.parse_error`, `wire.invalid_request`, `wire.method_not_found`,
+    /// `wire.invalid_params`, `wire.internal`, `wire.too_long`, `wire.result_too_large`,
+    /// `wire.too_many_pending`, `wire.closed`, `daemon.stopping`, `daemon.forbidden`,
+    /// `daemon.too_many_clients`, `recording.not_running`, `recording.failed`.
+    pub async fn recording_stop(&self) -> Result<Recording, Error> {
+        self.call("recording.stop", json!({})).await
     }
 }

@@ -17,9 +17,9 @@ use serde::Serialize;
 use serde_json::{json, Value};
 
 use crate::api::{EventsOptions, SubscribeOptions, Subscribed, ToolCall, ToolsRegistered};
-use crate::error::{typed, Error};
+use crate::error::{given, typed, Error};
 use crate::event::Event;
-use crate::link::{Link, Reply, OPEN};
+use crate::link::{self, Link, Reply, OPEN};
 use crate::monitor::{lock, Monitor};
 use crate::place::Options;
 use crate::tool::{Call, Handler, Tool};
@@ -32,6 +32,7 @@ pub struct Client {
     timeout: Option<Duration>,
 }
 
+/// Closes the connection when it is dropped.
 struct Handle(Arc<Shared>);
 
 impl Drop for Handle {
@@ -45,15 +46,16 @@ impl Client {
     /// for a path or an instance that cannot be, and with what the daemon has against it.
     pub fn open(options: Options) -> Result<Client, Error> {
         let socket = options.path()?;
-        let (reply, opened) = answer();
         let shared = Arc::new(Shared {
-            link: Monitor::new(Link::new(options.name(), socket.clone(), reply)),
+            link: Monitor::new(Link::new(options.name(), socket.clone())),
             stream: Mutex::new(None),
             socket,
         });
         let client = Client { handle: Arc::new(Handle(shared.clone())), timeout: None };
-        thread::spawn(move || shared.run());
-        opened.recv_timeout(OPEN).unwrap_or_else(|_| Err(client.silent(OPEN)))?;
+        let runs = Handle(shared.clone()); // whatever ends the thread, nobody waits for it then
+        thread::spawn(move || runs.0.run());
+        let opened = shared.link.until(Some(Instant::now() + OPEN), |link| link.opened.clone());
+        opened.unwrap_or_else(|| Err(Error::silent(&shared.socket, OPEN)))?;
         Ok(client)
     }
 
@@ -75,7 +77,8 @@ impl Client {
     /// Calls a method without waiting: the daemon begins calls in the order in which they are made.
     pub fn begin(&self, method: &str, params: impl Serialize) -> Pending {
         let (reply, answer) = answer();
-        let id = self.change(|link| link.call(method, json!(params), reply));
+        let params = given(params);
+        let id = self.change(|link| link.call(method, params, reply));
         Pending { id, answer, client: self.clone() }
     }
 
@@ -117,20 +120,16 @@ impl Client {
         };
         match received {
             Ok(received) => typed(received?),
-            Err(_) => Err(self.silent(self.timeout.unwrap_or_default())),
+            Err(_) => Err(Error::silent(&self.handle.0.socket, self.timeout.unwrap_or_default())),
         }
     }
 
     fn change<T>(&self, change: impl FnOnce(&mut Link<Handler>) -> T) -> T {
         self.handle.0.link.change(change)
     }
-
-    fn silent(&self, timeout: Duration) -> Error {
-        Error::silent(&self.handle.0.socket, timeout)
-    }
 }
 
-type Answer = Receiver<Result<Value, Error>>;
+type Answer = Receiver<link::Answer>;
 
 fn answer() -> (Reply, Answer) {
     let (sender, receiver) = channel();
@@ -212,7 +211,7 @@ impl Shared {
     }
 
     /// Connects, again and again, until the client is closed.
-    fn run(self: Arc<Self>) {
+    fn run(self: &Arc<Self>) {
         loop {
             let error = match UnixStream::connect(&self.socket) {
                 Ok(stream) => self.serve(Arc::new(stream)),
@@ -227,6 +226,8 @@ impl Shared {
 
     /// Reads until the connection is lost; returns why.
     fn serve(self: &Arc<Self>, stream: Arc<UnixStream>) -> Error {
+        // It is for the beginning; later on, a read that it ends is made again.
+        stream.set_read_timeout(Some(OPEN)).unwrap_or_default();
         *lock(&self.stream) = Some(stream.clone());
         let round = self.link.change(Link::connected);
         let (shared, output) = (self.clone(), stream.clone());
@@ -245,6 +246,12 @@ impl Shared {
             }
             let received = match stream.read(&mut buffer) {
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    match self.link.change(|link| link.ready) {
+                        true => continue, // it has nothing to say
+                        false => return Error::silent(&self.socket, OPEN),
+                    }
+                }
                 Ok(0) | Err(_) => return Error::gone(&self.socket),
                 Ok(length) => self.link.change(|link| link.receive(&buffer[..length])),
             };
@@ -263,8 +270,8 @@ impl Shared {
     fn write(&self, mut stream: &UnixStream, round: u64) {
         loop {
             let lines = self.link.until(None, |link| match link.round == round {
-                true if link.outbox().is_empty() => None,
-                true => Some(take(link.outbox())),
+                true if link.outbox.is_empty() => None,
+                true => Some(take(&mut link.outbox)),
                 false => Some(VecDeque::new()),
             });
             let lines = Vec::from(lines.unwrap_or_default());

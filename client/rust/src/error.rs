@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
+use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::api::ErrorName;
@@ -27,7 +28,8 @@ pub struct Error {
 
 impl Error {
     pub(crate) fn new(name: ErrorName, message: String) -> Self {
-        let retryable = name == ErrorName::DaemonUnreachable;
+        let retryable =
+            matches!(name, ErrorName::DaemonUnreachable | ErrorName::WireTooManyPending);
         let code = name.code().unwrap_or_default();
         let data = Map::from_iter([
             ("name".to_string(), name.as_str().into()),
@@ -55,6 +57,31 @@ impl Error {
     pub(crate) fn gone(socket: &Path) -> Self {
         let socket = socket.display();
         Error::unreachable(format!("The daemon at {socket} closed the connection: see its log."))
+    }
+
+    /// There is a connection, but not to a daemon.
+    pub(crate) fn no_livehandled(socket: &Path) -> Self {
+        let socket = socket.display();
+        Error::unreachable(format!(
+            "What answers at {socket} is not livehandled: give the daemon's own socket."
+        ))
+    }
+
+    /// The daemon would not read a line of that length.
+    pub(crate) fn too_long(method: &str, length: usize, longest: usize) -> Self {
+        let message = format!("`{method}` is {length} bytes long: send less than {longest}.");
+        Error::new(ErrorName::WireTooLong, message)
+    }
+
+    /// The daemon does not read, or not as fast as calls are made.
+    pub(crate) fn too_many(unwritten: usize) -> Self {
+        let message = format!("{unwritten} bytes wait for the daemon to read: send slower.");
+        Error::new(ErrorName::WireTooManyPending, message)
+    }
+
+    /// The program itself has ended it.
+    pub(crate) fn closed() -> Self {
+        Error::unreachable("The client was closed: open another.".to_string())
     }
 
     /// No answer came in time.
@@ -90,6 +117,14 @@ impl fmt::Display for Error {
 }
 
 impl std::error::Error for Error {}
+
+/// Writes parameters.
+pub(crate) fn given(params: impl Serialize) -> Result<Value, Error> {
+    serde_json::to_value(params).map_err(|why| {
+        let message = format!("The parameters cannot be written as JSON: {why}.");
+        Error::new(ErrorName::WireInvalidParams, message)
+    })
+}
 
 /// Reads a result.
 pub(crate) fn typed<R: DeserializeOwned>(result: Value) -> Result<R, Error> {

@@ -27,6 +27,7 @@ mod texts;
 
 #[allow(missing_docs)] // the description has a word only where the name does not say it
 pub mod api;
+mod base64;
 mod client;
 mod error;
 mod event;

@@ -3,6 +3,7 @@
 use std::env;
 use std::ffi::OsString;
 use std::fs;
+use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -18,7 +19,8 @@ const MAX_SOCKET_PATH_BYTES: usize = 107;
 pub struct Options {
     /// The socket's path; by default `$LIVEHANDLE_SOCKET`, else it goes by the instance.
     pub socket: Option<PathBuf>,
-    /// The instance; by default `$LIVEHANDLE_INSTANCE`, else `default`.
+    /// The instance, where no socket is given, not even by `$LIVEHANDLE_SOCKET`; by default
+    /// `$LIVEHANDLE_INSTANCE`, else `default`.
     pub instance: Option<String>,
     /// What this client calls itself, at most 64 characters; by default the program's name.
     pub client: Option<String>,
@@ -38,9 +40,8 @@ impl Options {
     }
 
     fn path_in(&self, variable: impl Fn(&str) -> Option<OsString>) -> Result<PathBuf, Error> {
-        let given =
-            self.socket.clone().or_else(|| variable("LIVEHANDLE_SOCKET").map(PathBuf::from));
-        let path = match given {
+        let given = self.socket.clone().filter(|path| !path.as_os_str().is_empty());
+        let path = match given.or_else(|| variable("LIVEHANDLE_SOCKET").map(PathBuf::from)) {
             Some(path) => env::current_dir().map_or(path.clone(), |here| here.join(path)),
             None => {
                 let instance = self.instance.clone().map(OsString::from);
@@ -75,40 +76,33 @@ fn instance_name(name: OsString) -> Result<String, Error> {
 
 /// What platformdirs, which the daemon asks, has for a user's runtime directory.
 fn runtime_directory(variable: impl Fn(&str) -> Option<OsString>) -> Result<PathBuf, Error> {
-    let unusable = |why: String| {
-        invalid(format!(
-            "Set XDG_RUNTIME_DIR or give a socket, there is no private directory: {why}."
-        ))
-    };
     // The owner of its own entry is the one portable-enough answer without libc.
-    let uid = fs::metadata("/proc/self").map_err(|e| unusable(format!("/proc: {e}")))?.uid();
+    let own = fs::metadata("/proc/self");
+    let uid =
+        own.map_err(|why| invalid(format!("Give a socket: /proc tells no user ({why}).")))?.uid();
     let named = variable("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|path| path.is_absolute());
-    if let Some(path) = named.filter(|path| problem(path, uid, true).is_none()) {
-        return Ok(path);
-    }
-    let login = PathBuf::from(format!("/run/user/{uid}"));
-    if login.exists() && problem(&login, uid, true).is_none() {
-        return Ok(login);
-    }
+    let login = Some(PathBuf::from(format!("/run/user/{uid}"))).filter(|path| path.exists());
+    let mut private = named.into_iter().chain(login).filter(|path| is_of(uid, path, true));
     let temporary = env::temp_dir().join(format!("runtime-{uid}"));
-    match problem(&temporary, uid, false) {
-        Some(why) => Err(unusable(why)),
-        None => Ok(temporary),
+    match private.next() {
+        Some(path) => Ok(path),
+        None if is_of(uid, &temporary, false) => Ok(temporary),
+        None => Err(invalid(format!(
+            "Set XDG_RUNTIME_DIR or give a socket: {} is no directory of this user.",
+            temporary.display()
+        ))),
     }
 }
 
-/// Why a directory is not a user's private one; None too where it is missing.
-fn problem(path: &Path, uid: u32, check_mode: bool) -> Option<String> {
-    let status = match fs::symlink_metadata(path) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return None,
-        Err(error) => return Some(format!("{}: {error}", path.display())),
-        Ok(status) => status,
-    };
-    let private = !check_mode || status.mode() & 0o777 == 0o700;
-    if status.is_dir() && status.uid() == uid && private {
-        return None;
+/// Whether a directory is a user's, and his alone; true too where it is missing.
+fn is_of(uid: u32, path: &Path, alone: bool) -> bool {
+    match fs::symlink_metadata(path) {
+        Err(error) => error.kind() == ErrorKind::NotFound,
+        Ok(status) => {
+            let private = !alone || status.mode() & 0o777 == 0o700;
+            status.is_dir() && status.uid() == uid && private
+        }
     }
-    Some(format!("{} is not a directory of mode 0700 of this user", path.display()))
 }
 
 fn invalid(message: String) -> Error {
@@ -132,8 +126,10 @@ mod tests {
     fn the_argument_comes_before_the_environment() {
         let path = found(&socket("/run/a"), &[("LIVEHANDLE_SOCKET", "/run/b")]);
         assert_eq!(path.unwrap(), PathBuf::from("/run/a"));
-        let path = found(&Options::default(), &[("LIVEHANDLE_SOCKET", "/run/b")]);
-        assert_eq!(path.unwrap(), PathBuf::from("/run/b"));
+        for nothing in [Options::default(), socket("")] {
+            let path = found(&nothing, &[("LIVEHANDLE_SOCKET", "/run/b")]);
+            assert_eq!(path.unwrap(), PathBuf::from("/run/b"));
+        }
     }
 
     #[test]

@@ -14,12 +14,12 @@ use serde_json::{json, Value};
 use tokio::net::UnixStream;
 use tokio::select;
 use tokio::sync::{oneshot, Notify};
-use tokio::time::timeout;
+use tokio::time::{sleep_until, timeout, Instant};
 
 use crate::api::{EventsOptions, SubscribeOptions, Subscribed, ToolCall, ToolsRegistered};
-use crate::error::{typed, Error};
+use crate::error::{given, typed, Error};
 use crate::event::Event;
-use crate::link::{Link, Reply, OPEN};
+use crate::link::{self, Link, Reply, OPEN};
 use crate::monitor::lock;
 use crate::place::Options;
 use crate::tool::AsyncHandler as Handler;
@@ -35,6 +35,7 @@ pub struct Client {
     timeout: Option<Duration>,
 }
 
+/// Closes the connection when it is dropped.
 struct Handle(Arc<Shared>);
 
 impl Drop for Handle {
@@ -47,16 +48,17 @@ impl Client {
     /// Connects, with a task on the current runtime. Fails as [`crate::Client::open`] does.
     pub async fn open(options: Options) -> Result<Client, Error> {
         let socket = options.path()?;
-        let (reply, mut opened) = answer();
         let shared = Arc::new(Shared {
-            link: Mutex::new(Link::new(options.name(), socket.clone(), reply)),
+            link: Mutex::new(Link::new(options.name(), socket.clone())),
             changed: Notify::new(),
             socket,
         });
-        let client = Client { handle: Arc::new(Handle(shared.clone())), timeout: Some(OPEN) };
-        tokio::spawn(shared.run());
-        client.wait::<Value>(&mut opened).await?;
-        Ok(Client { timeout: None, ..client })
+        let client = Client { handle: Arc::new(Handle(shared.clone())), timeout: None };
+        let runs = Handle(shared.clone()); // whatever ends the task, nobody waits for it then
+        tokio::spawn(async move { runs.0.run().await });
+        let opened = timeout(OPEN, shared.until(|link| link.opened.clone())).await;
+        opened.unwrap_or_else(|_| Err(Error::silent(&shared.socket, OPEN)))?;
+        Ok(client)
     }
 
     /// The same connection, with a bound on the wait for each answer. Without one a call waits as
@@ -76,7 +78,8 @@ impl Client {
     /// Calls a method without waiting: the daemon begins calls in the order in which they are made.
     pub fn begin(&self, method: &str, params: impl Serialize) -> Pending {
         let (reply, answer) = answer();
-        let id = self.change(|link| link.call(method, json!(params), reply));
+        let params = given(params);
+        let id = self.change(|link| link.call(method, params, reply));
         Pending { id, answer, client: self.clone() }
     }
 
@@ -127,7 +130,7 @@ impl Client {
     }
 }
 
-type Answer = oneshot::Receiver<Result<Value, Error>>;
+type Answer = oneshot::Receiver<link::Answer>;
 
 fn answer() -> (Reply, Answer) {
     let (sender, receiver) = oneshot::channel();
@@ -213,7 +216,7 @@ impl Shared {
     }
 
     /// Connects, again and again, until the client is closed.
-    async fn run(self: Arc<Self>) {
+    async fn run(self: &Arc<Self>) {
         loop {
             let error = match UnixStream::connect(&self.socket).await {
                 Ok(stream) => self.serve(&stream).await,
@@ -229,20 +232,22 @@ impl Shared {
     /// Reads and writes until the connection is lost; returns why.
     async fn serve(self: &Arc<Self>, stream: &UnixStream) -> Error {
         self.change(Link::connected);
+        let late = Instant::now() + OPEN;
         let mut buffer = vec![0; 65_536];
         loop {
             let changed = self.changed.notified(); // from here on no change is missed
-            let (input, output) = {
+            let (input, output, ready) = {
                 let mut link = self.lock();
                 if link.closed {
                     return Error::gone(&self.socket);
                 }
-                (link.wants_input().is_some(), !link.outbox().is_empty())
+                (link.wants_input().is_some(), !link.outbox.is_empty(), link.ready)
             };
             let served = select! {
                 _ = stream.readable(), if input => self.read(stream, &mut buffer),
                 _ = stream.writable(), if output => self.write(stream),
                 () = changed => Ok(()),
+                () = sleep_until(late), if !ready => Err(Error::silent(&self.socket, OPEN)),
             };
             if let Err(error) = served {
                 return error;
@@ -265,11 +270,11 @@ impl Shared {
 
     fn write(&self, stream: &UnixStream) -> Result<(), Error> {
         let mut link = self.lock();
-        match stream.try_write(link.outbox().as_slices().0) {
-            Ok(length) => drop(link.outbox().drain(..length)),
+        match stream.try_write(link.outbox.as_slices().0) {
+            Ok(length) => drop(link.outbox.drain(..length)),
             Err(error) if error.kind() == ErrorKind::WouldBlock => {}
             // What the daemon said before is still read, to its end.
-            Err(_) => link.outbox().clear(),
+            Err(_) => link.outbox.clear(),
         }
         Ok(())
     }

@@ -254,7 +254,6 @@ async fn closing_fails_what_waits_and_ends_what_iterates() {
     live.close();
     assert_eq!(done.wait::<Ended>().await.unwrap_err().name, ErrorName::DaemonUnreachable);
     assert_eq!(texts(&mut events, 1).await, "a");
-    assert!(matches!(next(&mut events).await, Data::ClientDisconnected(_)));
     assert!(timeout(SOON, events.next()).await.unwrap().is_none());
     assert_eq!(live.phase().await.unwrap_err().name, ErrorName::DaemonUnreachable);
     joined(script).await;
@@ -303,6 +302,18 @@ async fn a_daemon_that_is_not_there_or_says_no_is_an_error() {
     let error = Client::open(options).await.map(drop).unwrap_err();
     assert_eq!(error.name, ErrorName::DaemonForbidden);
     joined(script).await;
+}
+
+#[test]
+fn a_client_whose_runtime_has_ended_fails_what_is_called() {
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let (options, script) = play(|server| server.greet().drained());
+    let first = runtime();
+    let live = first.block_on(Client::open(options)).unwrap();
+    drop(first);
+    let error = runtime().block_on(async { timeout(SOON, live.phase()).await }).unwrap();
+    assert_eq!(error.unwrap_err().name, ErrorName::DaemonUnreachable);
+    script.join().unwrap();
 }
 
 #[test]

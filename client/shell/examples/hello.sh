@@ -5,6 +5,7 @@ source "$(dirname "$0")/../livehandle.sh"
 
 parameters='{"type": "object", "properties": {"city": {"type": "string"}}}'
 live_open hello
+trap 'jq -r ".message? // empty" <<<"$REPLY" >&2' ERR # a call that fails says why it ends
 live_register '[{"name": "get_weather", "parameters": '"$parameters"'}]'
 live_subscribe '["live.output_transcript", "live.turn_complete"]'
 text=${1:-'call get_weather {"city": "Oslo"}'}

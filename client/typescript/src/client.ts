@@ -1,16 +1,14 @@
-import { EventEmitter, once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
 
 import { Api, type CallOptions, type Daemon, type Method, type Methods } from "./api.js";
-import type { TopicPattern } from "./api.js";
-import { type LiveHandleError, unreachable } from "./errors.js";
+import { LiveHandleError, unreachable } from "./errors.js";
 import { socketPath } from "./socket.js";
-import { EventStream, HELD_EVENTS } from "./stream.js";
+import { HELD_EVENTS, Subscription } from "./stream.js";
 import { Toolbox } from "./tools.js";
-import type { EventOptions, OpenOptions, Tool, ToolOptions, ToolRegistration } from "./types.js";
-import { Wire } from "./wire.js";
+import type { EventOptions, EventStream, OpenOptions } from "./types.js";
+import type { Tool, ToolOptions, ToolRegistration } from "./types.js";
+import { MAX_LINE_BYTES, Wire } from "./wire.js";
 
-const MAX_LINE_BYTES = 16 * 2 ** 20; // of a line that the daemon may send
 const HELLO_MS = 5_000; // for its first answer
 const AWAY_MS = 10_000; // that a call waits for the next connection
 const LONGEST_PAUSE_MS = 2_000; // between two attempts to connect
@@ -19,21 +17,21 @@ const HELD_EVENTS_BUSY = 16_384; // while an answer may stand behind them
 /** The daemon's session, over one connection that is made again whenever it is lost. */
 export class LiveHandle extends Api {
   readonly #closing = new AbortController();
-  readonly #name: string | undefined;
+  readonly #greeting: object;
   readonly #path: string;
-  readonly #returned = new EventEmitter().setMaxListeners(0);
-  readonly #streams = new Set<EventStream<any>>();
+  readonly #streams = new Set<Subscription>();
   readonly #tools = new Toolbox(this);
   #began = 0;
   #lost: LiveHandleError | undefined;
   #pauseMs = 0;
+  #returning: Promise<void> | undefined;
   #wire!: Wire;
   /** What the daemon said of itself when this connection began. */
   hello!: Daemon;
 
   private constructor({ client, instance, socket }: OpenOptions) {
     super();
-    this.#name = client;
+    this.#greeting = { client, max_line_bytes: MAX_LINE_BYTES };
     this.#path = socketPath(socket, instance);
   }
 
@@ -42,21 +40,20 @@ export class LiveHandle extends Api {
     const { signal } = options;
     signal?.throwIfAborted();
     const live = new LiveHandle(options);
-    const until = { once: true, signal: live.#closing.signal };
-    signal?.addEventListener("abort", () => live.close(), until);
-    try {
-      await live.#connect(0);
-      return live;
-    } catch (error) {
+    const { signal: closing } = live.#closing;
+    signal?.addEventListener("abort", () => live.close(), { signal: closing });
+    await live.#connect(0).catch((error) => {
       live.close();
       throw signal?.aborted ? signal.reason : error;
-    }
+    });
+    return live;
   }
 
   /** Close the connection: streams end, calls in flight fail. */
   close(): void {
     this.#closing.abort();
-    this.#lost = unreachable(this.#path, "This client was closed: open another.");
+    const why = "This client was closed: open another.";
+    this.#lost = unreachable(this.#path, why, { retryable: false });
     this.#wire?.end(this.#lost);
     this.#tools.close();
     for (const stream of this.#streams) stream.close();
@@ -80,11 +77,11 @@ export class LiveHandle extends Api {
     return this.#tools.register(tools, options);
   }
 
-  protected override stream<P extends TopicPattern>(
+  protected override stream(
     method: "events" | "subscribe",
-    options: EventOptions<P>,
-  ): EventStream<P> {
-    const stream: EventStream<P> = new EventStream(method, options, () => {
+    options: EventOptions<any>,
+  ): EventStream<any> {
+    const stream = new Subscription(method, options, () => {
       if (stream.over && this.#streams.delete(stream)) this.#unsubscribe(stream.id);
       this.#flow();
     });
@@ -96,12 +93,13 @@ export class LiveHandle extends Api {
 
   async #connect(attempt: number): Promise<void> {
     const wire = (this.#wire = await Wire.open(this.#path));
-    const hello = { client: this.#name, max_line_bytes: MAX_LINE_BYTES };
     const late = AbortSignal.timeout(HELLO_MS);
     try {
       if (this.#closing.signal.aborted) throw this.#lost;
-      this.hello = await wire.call("daemon.hello", hello, late);
+      const hello = await wire.call("daemon.hello", this.#greeting, late);
+      if (!hello?.api_level) wire.endAsStranger();
       if (wire.ended) throw wire.ended;
+      this.hello = hello;
     } catch (error) {
       const silent = `The daemon at ${this.#path} did not answer within 5 s: see its log.`;
       wire.end(late.aborted ? silent : (error as LiveHandleError));
@@ -109,19 +107,14 @@ export class LiveHandle extends Api {
     }
     wire.onEvent = (event) => this.#take(event);
     wire.onEnd = (error) => this.#onLost(error);
-    this.#goOn(attempt);
-  }
-
-  /** Make this connection what the last one was, before anything else is sent. */
-  #goOn(attempt: number): void {
     this.#began = performance.now();
     this.#lost = undefined;
+    // Now it is made what the last one was, before anything else is sent.
     this.#tools.present(this.#wire);
     for (const stream of this.#streams) {
-      stream.give({ topic: "client.connected", data: { attempt } });
+      stream.push({ topic: "client.connected", data: { attempt } });
       this.#subscribe(stream);
     }
-    this.#returned.emit("returned");
   }
 
   #onLost(error: LiveHandleError): void {
@@ -129,42 +122,44 @@ export class LiveHandle extends Api {
     this.#lost = error;
     for (const stream of this.#streams) {
       stream.id = undefined;
-      stream.give({ topic: "client.disconnected", data: { error } });
+      stream.push({ topic: "client.disconnected", data: { error } });
     }
     if (performance.now() - this.#began > LONGEST_PAUSE_MS) this.#pauseMs = 0;
-    void this.#reconnect();
+    this.#returning = this.#reconnect();
   }
 
+  /** Connect again, however often it takes, or until the client is closed. */
   async #reconnect(): Promise<void> {
     const { signal } = this.#closing;
     for (let attempt = 1; this.#lost && !signal.aborted; attempt++) {
-      await sleep(this.#pauseMs, undefined, { signal }).catch(() => {});
-      this.#pauseMs = Math.min(this.#pauseMs * 2 || 50, LONGEST_PAUSE_MS);
-      if (!signal.aborted) await this.#connect(attempt).catch(() => {}); // the next may do better
+      const pauseMs = this.#pauseMs;
+      this.#pauseMs = Math.min(pauseMs * 2 || 50, LONGEST_PAUSE_MS);
+      const paused = sleep(pauseMs, undefined, { signal });
+      await paused.then(() => this.#connect(attempt)).catch(() => {}); // the next may do better
     }
   }
 
   async #return(signal: AbortSignal | undefined): Promise<void> {
-    const until = [this.#closing.signal, AbortSignal.timeout(AWAY_MS), ...(signal ? [signal] : [])];
-    await once(this.#returned, "returned", { signal: AbortSignal.any(until) }).catch(() => {
-      throw signal?.aborted ? signal.reason : this.#lost;
-    });
+    const late = sleep(AWAY_MS, undefined, { ref: false, signal });
+    await Promise.race([this.#returning, late]).catch(() => {}); // the signal's, thrown here
+    signal?.throwIfAborted();
+    if (this.#lost) throw LiveHandleError.of(this.#lost);
   }
 
-  #subscribe(stream: EventStream<any>): void {
+  #subscribe(stream: Subscription): void {
     const wire = this.#wire;
-    wire.send(stream.method, stream.params, (error, result) => {
+    wire.send(stream.method, stream.params, ({ error, result }) => {
       if (wire.ended) return; // the next connection begins with it
-      if (error) return void stream.destroy(error);
+      if (error) return void stream.destroy(LiveHandleError.of(error));
       if (stream.over) return this.#unsubscribe(result.subscription);
       stream.id = result.subscription;
       stream.params.since = result.cursor;
-      if (result.snapshot) stream.give({ topic: "client.reset", data: result.snapshot });
+      if (result.snapshot) stream.push({ topic: "client.reset", data: result.snapshot });
     });
   }
 
   #unsubscribe(subscription: string | undefined): void {
-    if (subscription && !this.#lost) this.#wire.send("unsubscribe", { subscription });
+    if (subscription) this.#wire.send("unsubscribe", { subscription });
   }
 
   #take(event: any): void {
@@ -172,7 +167,7 @@ export class LiveHandle extends Api {
     const { cursor, subscription, topic } = event;
     for (const stream of this.#streams) {
       if (subscription && subscription !== stream.id) continue;
-      stream.give(event);
+      stream.push(event);
       if (topic === "events.lagged") this.#subscribe(stream);
       else if (subscription && topic !== "events.dropped") stream.params.since = cursor;
     }

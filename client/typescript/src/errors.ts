@@ -25,6 +25,6 @@ export class LiveHandleError extends Error {
   }
 }
 
-export function unreachable(path: string, message: string): LiveHandleError {
-  return new LiveHandleError("daemon.unreachable", message, { path });
+export function unreachable(path: string, message: string, more: object = {}): LiveHandleError {
+  return new LiveHandleError("daemon.unreachable", message, { path, ...more });
 }

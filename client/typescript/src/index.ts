@@ -2,5 +2,4 @@ export * from "./api.js";
 export { LiveHandle } from "./client.js";
 export { LiveHandleError } from "./errors.js";
 export { socketPath } from "./socket.js";
-export type { EventStream } from "./stream.js";
 export type * from "./types.js";

@@ -1,42 +1,32 @@
-import { Readable } from "node:stream";
+import { addAbortSignal, Readable } from "node:stream";
 
-import type { TopicPattern } from "./api.js";
-import type { EventOptions, StreamEvent } from "./types.js";
+import type { EventOptions, EventStream } from "./types.js";
 
 /** How many events wait for their reader before the socket is read no further. */
 export const HELD_EVENTS = 256;
 
-/** The events of a subscription, over every connection. Leaving its loop ends it. */
-export class EventStream<P extends TopicPattern = "*"> extends Readable {
-  /** @internal */ readonly method: "events" | "subscribe";
-  /** @internal `since` is the cursor of the last event that came. */ readonly params: EventOptions<P>;
-  /** @internal What the daemon calls it, over the present connection. */ id: string | undefined;
-  /** @internal */ over = false;
+/** A subscription over every connection, and its events that nobody has read. */
+export class Subscription extends Readable implements EventStream<any> {
+  readonly method: "events" | "subscribe";
+  /** `since` is the cursor of the last event that came. */
+  readonly params: EventOptions<any>;
+  /** What the daemon calls it, over the present connection. */
+  id: string | undefined;
+  over = false;
   readonly #changed: () => void;
 
-  /** @internal */
-  constructor(method: "events" | "subscribe", options: EventOptions<P>, changed: () => void) {
+  constructor(method: "events" | "subscribe", options: EventOptions<any>, changed: () => void) {
     const { signal, ...params } = options;
-    const given = signal && { signal };
-    super({ objectMode: true, highWaterMark: HELD_EVENTS, read: changed, ...given });
+    super({ objectMode: true, highWaterMark: HELD_EVENTS, read: changed });
     this.method = method;
     this.params = params;
     this.#changed = changed;
     this.on("error", () => {}); // the loop throws it
+    if (signal) addAbortSignal(signal, this);
   }
 
-  override [Symbol.asyncIterator](): NodeJS.AsyncIterator<StreamEvent<P>> {
-    return super[Symbol.asyncIterator]();
-  }
-
-  /** @internal */
-  give(event: StreamEvent<P>): void {
-    if (!this.over) this.push(event);
-  }
-
-  /** End the subscription: the loop ends after what has come. */
   close(): void {
-    if (!this.over) this.push(null);
+    this.push(null);
     this.over = true;
     this.#changed();
   }

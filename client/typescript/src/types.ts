@@ -35,6 +35,12 @@ export type StreamEvent<P extends TopicPattern = "*"> =
   | EventOf<TopicOf<P> | OwnTopic>
   | ClientEvent;
 
+/** The events of a subscription, over every connection. Leaving its loop ends it. */
+export interface EventStream<P extends TopicPattern = "*"> extends AsyncIterable<StreamEvent<P>> {
+  /** End the subscription: the loop ends after what has come. */
+  close(): void;
+}
+
 /** A function for the model: its declaration as the Live API has it, and what carries it out. */
 export interface Tool {
   name: string;

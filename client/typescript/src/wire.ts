@@ -4,8 +4,11 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 import { LiveHandleError, unreachable } from "./errors.js";
 
+/** How long a line may be that the daemon sends. */
+export const MAX_LINE_BYTES = 16 * 2 ** 20;
+
 /** Takes an answer as its line is read, before the events behind it. */
-type Answered = (error: LiveHandleError | undefined, result: any) => void;
+type Answered = (answer: { error?: any; result?: any }) => void;
 
 /** One connection, from its beginning to its end: JSON by lines. */
 export class Wire {
@@ -13,7 +16,7 @@ export class Wire {
   readonly #path: string;
   readonly #socket: Socket;
   #lastId = 0;
-  #partial: Buffer[] = [];
+  #rest = "";
   /** Why it ended, if it has. */
   ended: LiveHandleError | undefined;
   onEvent = (_event: any) => {};
@@ -22,7 +25,7 @@ export class Wire {
   private constructor(path: string, socket: Socket) {
     this.#path = path;
     this.#socket = socket;
-    socket.on("data", (chunk) => this.#read(chunk));
+    socket.setEncoding("utf8").on("data", (text: string) => this.#read(text));
     socket.on("error", () => {}); // it closes
     socket.on("end", () => socket.destroy()); // what is left of a line is thrown away
     socket.on("close", () => this.end(`The daemon at ${path} closed the connection: see its log.`));
@@ -60,24 +63,25 @@ export class Wire {
   }
 
   /** Send a call and wait for its answer, or for the signal. */
-  call(method: string, params: object, signal?: AbortSignal): Promise<any> {
-    return new Promise((resolve, reject) => {
-      const id = this.send(method, params, (error, result) => {
-        signal?.removeEventListener("abort", abort);
-        if (error) reject(error);
-        else resolve(result);
-      });
-      const abort = () => {
+  async call(method: string, params: object, signal?: AbortSignal): Promise<any> {
+    let giveUp = () => {};
+    const answer = new Promise<Parameters<Answered>[0]>((resolve, reject) => {
+      const id = this.send(method, params, resolve);
+      giveUp = () => {
         this.#calls.delete(id);
         reject(signal?.reason);
       };
-      signal?.addEventListener("abort", abort, { once: true });
     });
+    signal?.addEventListener("abort", giveUp);
+    const { error, result } = await answer.finally(() => signal?.removeEventListener("abort", giveUp));
+    if (error) throw LiveHandleError.of(error); // made here, so that its stack leads to the caller
+    return result;
   }
 
   /** Read no further, or go on reading. */
   pause(paused: boolean): void {
-    if (paused !== this.#socket.isPaused()) this.#socket[paused ? "pause" : "resume"]();
+    if (paused) this.#socket.pause();
+    else this.#socket.resume();
   }
 
   /** End it: every call in flight fails with the error. */
@@ -85,18 +89,21 @@ export class Wire {
     if (this.ended) return;
     this.ended = typeof why === "string" ? unreachable(this.#path, why) : why;
     this.#socket.destroy();
-    for (const answered of this.#calls.values()) answered(this.ended, undefined);
+    for (const answered of this.#calls.values()) answered({ error: this.ended });
     this.onEnd(this.ended);
   }
 
-  #read(chunk: Buffer): void {
-    let start = 0;
-    for (let end; (end = chunk.indexOf(10, start)) >= 0 && !this.ended; start = end + 1) {
-      const line = Buffer.concat([...this.#partial, chunk.subarray(start, end)]);
-      this.#partial = [];
-      this.#take(line.toString());
-    }
-    this.#partial.push(chunk.subarray(start));
+  /** End it, for what answers does not speak as the daemon does. */
+  endAsStranger(): void {
+    this.end(`What answers at ${this.#path} is not livehandled: give the daemon's own socket.`);
+  }
+
+  #read(text: string): void {
+    const lines = text.split("\n");
+    lines[0] = this.#rest + lines[0];
+    this.#rest = lines.pop() ?? "";
+    for (const line of lines) if (!this.ended) this.#take(line);
+    if (this.#rest.length > MAX_LINE_BYTES) this.endAsStranger();
   }
 
   #take(line: string): void {
@@ -104,16 +111,15 @@ export class Wire {
     try {
       message = JSON.parse(line);
     } catch {} // as what is no object
-    if (typeof message !== "object" || message === null) {
-      this.end(`What answers at ${this.#path} is not livehandled: give the daemon's own socket.`);
-    } else if (message.method === "event") {
-      this.onEvent(message.params);
-    } else if (message.id === null && message.error) {
-      this.end(LiveHandleError.of(message.error)); // it concerns the connection as a whole
-    } else {
-      const answered = this.#calls.get(message.id);
-      this.#calls.delete(message.id);
-      answered?.(message.error && LiveHandleError.of(message.error), message.result);
-    }
+    if (Object(message) !== message) this.endAsStranger();
+    else if (message.method === "event") this.onEvent(message.params);
+    else if (message.id === null && message.error) this.end(LiveHandleError.of(message.error));
+    else this.#answer(message);
+  }
+
+  #answer(message: any): void {
+    const answered = this.#calls.get(message.id);
+    this.#calls.delete(message.id);
+    answered?.(message);
   }
 }

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { test } from "node:test";
+import { getEventListeners } from "node:events";
+import { mock, test } from "node:test";
 
 import { LiveHandle, LiveHandleError, VERSION } from "livehandle";
 
@@ -54,10 +55,20 @@ connected("an error is thrown with its name, code, message and data", async ({ l
   assert.match(String(error), /^state.newer: Not yet\.$/);
 });
 
+connected("an error's stack leads to who called", async ({ live, peer }) => {
+  async function mine(): Promise<void> {
+    await live.phase();
+  }
+  const called = mine();
+  peer.fail(await peer.next("phase"), { code: 1, message: "No.", data: {} });
+  await assert.rejects(called, { stack: /async LiveHandle\.call[^]*async mine/ });
+});
+
 test("an error made here has the catalogue's code", () => {
   const error = new LiveHandleError("session.timeout", "Too late.");
   assert.deepEqual([error.code, error.retryable], [1004, true]);
   assert.deepEqual(error.data, { name: "session.timeout", retryable: true });
+  assert.equal(new LiveHandleError("session.newer", "Who knows?").retryable, false);
 });
 
 for (const [what, pieces] of Object.entries({
@@ -132,7 +143,7 @@ connected("calls in flight fail when the client is closed, and later ones too", 
   live.close();
   const closed = { name: "daemon.unreachable", message: /closed/ };
   await assert.rejects(done, closed);
-  await assert.rejects(live.phase(), closed);
+  await assert.rejects(live.phase(), { ...closed, retryable: false });
   for await (const event of stream) assert.fail(`${event.topic} after the end`);
   const late = live.events();
   await assert.rejects(async () => {
@@ -156,6 +167,29 @@ alone("a signal ends the attempt to open", async (daemon) => {
   await assert.rejects(LiveHandle.open({ socket: daemon.path, signal: controller.signal }), /enough/);
 });
 
+test("what cannot be opened leaves nothing with its signal", async () => {
+  const { signal } = new AbortController();
+  await assert.rejects(LiveHandle.open({ socket: "/nowhere/s", signal }));
+  assert.deepEqual(getEventListeners(signal, "abort"), []);
+});
+
+alone("a daemon that does not answer is given up after 5 s", async (daemon) => {
+  const late = new AbortController();
+  const timeout = mock.method(AbortSignal, "timeout", () => late.signal);
+  const opened = LiveHandle.open({ socket: daemon.path });
+  await (await daemon.accept()).next("daemon.hello");
+  timeout.mock.restore();
+  assert.deepEqual(timeout.mock.calls[0]?.arguments, [5_000]);
+  late.abort();
+  await assert.rejects(opened, { name: "daemon.unreachable", message: /not answer within 5 s/ });
+});
+
+alone("a daemon that has more callers than it has accepted is called again", async (daemon) => {
+  const all = Array.from({ length: 8 }, () => LiveHandle.open({ socket: daemon.path }));
+  for (const _ of all) await daemon.greet();
+  for (const live of await Promise.all(all)) live.close();
+});
+
 test("where no daemon is, the error says how to start one", async () => {
   await assert.rejects(LiveHandle.open({ socket: "/nowhere/s" }), {
     name: "daemon.unreachable",
@@ -176,8 +210,30 @@ for (const line of ["HTTP/1.1 400 Bad Request\r\n", '"no object"\n']) {
   alone(`what says ${JSON.stringify(line)} is not taken for a daemon`, async (daemon) => {
     const opened = LiveHandle.open({ socket: daemon.path });
     (await daemon.accept()).write(line);
+    const message = `What answers at ${daemon.path} is not livehandled: give the daemon's own socket.`;
+    await assert.rejects(opened, { name: "daemon.unreachable", message });
+  });
+}
+
+for (const [what, answer] of Object.entries({
+  "sends back what it is sent": (line: string) => line,
+  "answers another protocol's calls": (line: string) => answerTo(JSON.parse(line), {}),
+})) {
+  alone(`what ${what} is not taken for a daemon`, async (daemon) => {
+    const opened = LiveHandle.open({ socket: daemon.path });
+    const peer = await daemon.accept();
+    peer.write(answer(`${JSON.stringify(await peer.next("daemon.hello"))}\n`));
     await assert.rejects(opened, { name: "daemon.unreachable", message: /is not livehandled/ });
   });
 }
+
+connected("a line longer than was asked for is not held", async ({ live, peer }) => {
+  const called = live.phase();
+  await peer.next("phase");
+  peer.write("x".repeat(16 * 2 ** 20));
+  await new Promise(setImmediate);
+  peer.write("x");
+  await assert.rejects(called, { name: "daemon.unreachable", message: /is not livehandled/ });
+});
 
 test("the version is the description's", () => assert.match(VERSION, /^\d+\.\d+\.\d+/));

@@ -3,7 +3,7 @@ import { once } from "node:events";
 
 import { LiveHandleError } from "livehandle";
 
-import { connected, reading, take, words } from "./rig.js";
+import { connected, inside, reading, take, until, words } from "./rig.js";
 import { answerTo, event, text } from "./server.js";
 
 connected("a subscription begins at once, and its events follow its answer", async ({ live, peer }) => {
@@ -50,7 +50,7 @@ connected("a stream that is closed ends after what has come", async ({ live, pee
   const stream = live.events();
   await peer.subscribed();
   peer.write(text("a"));
-  await once(stream, "readable");
+  await once(inside(stream), "readable");
   stream.close();
   peer.write(text("b", 2));
   await peer.serve("unsubscribe");
@@ -107,12 +107,17 @@ connected("after a lag the stream goes on where it was", async ({ live, peer }) 
 
 connected("who does not read holds up the socket, and loses nothing", async ({ live, peer }) => {
   const count = 20_000;
+  const controller = new AbortController();
+  const done = live.done({}, controller);
+  await peer.next("done");
+  controller.abort(); // what is given up counts no more
+  await assert.rejects(done, { name: "AbortError" });
   const stream = live.events();
   await peer.subscribed();
   for (let seq = 1; seq <= count; seq++) peer.write(text("x".repeat(1000), seq));
-  while (stream.readableLength < 256) await new Promise(setImmediate);
+  await until(() => inside(stream).readableLength >= 256);
   for (let i = 0; i < 100; i++) await new Promise(setImmediate);
-  assert.ok(stream.readableLength < 500, `${stream.readableLength} events are held`);
+  assert.ok(inside(stream).readableLength < 500, `${inside(stream).readableLength} events are held`);
   assert.ok(peer.socket.writableLength > 10 * 2 ** 20);
   let expected = 1;
   for await (const one of stream) {
@@ -125,11 +130,11 @@ connected("an answer comes through behind events that nobody reads", async ({ li
   const stream = live.events();
   await peer.subscribed();
   for (let seq = 1; seq <= 3_000; seq++) peer.write(text("x".repeat(300), seq));
-  while (stream.readableLength < 256) await new Promise(setImmediate);
+  await until(() => inside(stream).readableLength >= 256);
   const called = live.phase();
   await peer.serve("phase", { phase: "active" });
   assert.deepEqual(await called, { phase: "active" });
-  assert.equal(stream.readableLength, 3_000);
+  assert.equal(inside(stream).readableLength, 3_000);
 });
 
 connected("lost and returned: what was subscribed goes on after its last event", async (rig) => {
@@ -144,7 +149,7 @@ connected("lost and returned: what was subscribed goes on after its last event",
   await assert.rejects(done, { name: "daemon.unreachable" });
   const again = await daemon.accept();
   const waiting = live.phase(); // it waits for the connection
-  await again.serve("daemon.hello", {});
+  await again.serve("daemon.hello", { api_level: 1 });
   const subscribe = await again.subscribed("e1", { cursor: "k:2" });
   assert.deepEqual(subscribe.params, { topics: ["live.*"], since: "k:2" });
   again.write(event("live.text_delta", { text: "c" }, 3));
@@ -193,7 +198,7 @@ connected("where the cursor is no longer known, the snapshot comes", async ({ da
 connected("a daemon that says goodbye is left and looked for again", async ({ daemon, live, peer }) => {
   const stream = reading(live.events());
   await peer.subscribed();
-  peer.write(event("daemon.bye", {}, 1, null)); // and does not close
+  peer.write(event("daemon.bye", {}, 1, null) + event("daemon.stopping", {}, 2, null)); // and does not close
   const again = await daemon.greet();
   await again.subscribed();
   const topics = words(await take(stream, 3));
@@ -204,6 +209,7 @@ connected("attempts go on until the daemon greets", async ({ daemon, live, peer 
   const stream = reading(live.events());
   await peer.subscribed();
   peer.socket.destroy();
+  const began = performance.now();
   for (let attempt = 1; attempt < 4; attempt++) (await daemon.accept()).socket.destroy();
   const again = await daemon.accept();
   const stopping = { code: 1900, message: "Stopping.", data: { name: "daemon.stopping" } };
@@ -211,11 +217,44 @@ connected("attempts go on until the daemon greets", async ({ daemon, live, peer 
   await (await daemon.greet()).subscribed();
   const [, back] = await take(stream, 2);
   assert.deepEqual(back, { topic: "client.connected", data: { attempt: 5 } });
+  assert.ok(performance.now() - began > 50 + 100 + 200 + 400 - 10);
+});
+
+connected("connections that are lost at once are not made again without a pause", async (rig) => {
+  let { peer } = rig;
+  const began = performance.now();
+  for (let loss = 1; loss <= 4; loss++) {
+    peer.socket.destroy();
+    peer = await rig.daemon.greet();
+  }
+  assert.ok(performance.now() - began > 50 + 100 + 200 - 10);
+});
+
+connected("what is subscribed while the daemon is away is subscribed once", async (rig) => {
+  rig.peer.socket.destroy();
+  const again = await rig.daemon.accept();
+  rig.live.events({ topics: ["state.*"] });
+  await again.serve("daemon.hello", { api_level: 1 });
+  await again.subscribed();
+  const phase = rig.live.phase();
+  await again.serve("phase");
+  await phase;
+});
+
+connected("a stream that is closed ends no subscription of the next connection's", async (rig) => {
+  const stream = rig.live.events();
+  await rig.peer.subscribed("e1");
+  rig.peer.socket.destroy();
+  const again = await rig.daemon.greet();
+  const subscribe = await again.next("events");
+  stream.close();
+  again.answer(subscribe, { subscription: "e2", cursor: "k:0" });
+  assert.deepEqual((await again.serve("unsubscribe")).params, { subscription: "e2" });
 });
 
 connected("a call that waits for the connection is given up by its signal", async ({ live, peer, daemon }) => {
   peer.socket.destroy();
-  await once(live.events(), "readable");
+  await once(inside(live.events()), "readable");
   const again = await daemon.accept(); // and does not greet
   const controller = new AbortController();
   const called = live.phase({ signal: controller.signal });
@@ -223,6 +262,6 @@ connected("a call that waits for the connection is given up by its signal", asyn
   await assert.rejects(called, /enough/);
   const left = live.phase();
   live.close();
-  await assert.rejects(left, { name: "daemon.unreachable", message: /closed/ });
+  await assert.rejects(left, { name: "daemon.unreachable", message: /This client was closed/ });
   await once(again.socket, "end");
 });

@@ -1,6 +1,8 @@
 // A client and its scripted daemon for each test.
 
+import type { Readable } from "node:stream";
 import { test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 
 import type { EventStream, LiveHandle, TopicPattern } from "livehandle";
 
@@ -16,24 +18,30 @@ export interface Rig {
 export function connected(name: string, run: (rig: Rig) => Promise<void>): void {
   alone(name, async (daemon) => {
     const [live, peer] = await daemon.open();
-    try {
-      await run({ daemon, live, peer });
-    } finally {
-      live.close();
-    }
+    await run({ daemon, live, peer });
   });
 }
 
 /** Run a test with a daemon that nobody is connected to. */
 export function alone(name: string, run: (daemon: Daemon) => Promise<void>): void {
-  test(name, { timeout: 5_000 }, async () => {
+  test(name, async () => {
     const daemon = await Daemon.start();
+    const late = new AbortController();
+    const why = new Error("It takes too long.");
+    const failed = sleep(5_000, undefined, { signal: late.signal }).then(() => Promise.reject(why));
     try {
-      await run(daemon);
+      await Promise.race([run(daemon), failed]);
     } finally {
+      late.abort();
       await daemon.close();
     }
   });
+}
+
+/** Wait until something holds. */
+export async function until(holds: () => boolean): Promise<void> {
+  const end = performance.now() + 5_000;
+  while (!holds() && performance.now() < end) await new Promise(setImmediate);
 }
 
 /** Take the next events of a stream that is being read. */
@@ -49,6 +57,11 @@ export async function take<E>(reader: AsyncIterator<E>, count: number): Promise<
 
 export function reading<P extends TopicPattern>(stream: EventStream<P>) {
   return stream[Symbol.asyncIterator](); // a `for await` would end the stream when it is left
+}
+
+/** What a stream is underneath, to see how much it holds. */
+export function inside(stream: EventStream<any>): Readable {
+  return stream as unknown as Readable;
 }
 
 export function words(events: ReadonlyArray<{ topic: string; data: object }>): string[] {

@@ -76,7 +76,9 @@ export class Peer {
 
 export class Daemon {
   readonly path: string;
+  readonly #clients: LiveHandle[] = [];
   readonly #peers: Peer[] = [];
+  readonly #sockets: Socket[] = [];
   readonly #server: Server;
   #wake = () => {};
 
@@ -84,13 +86,14 @@ export class Daemon {
     this.path = path;
     this.#server = createServer({ allowHalfOpen: true }, (socket) => {
       this.#peers.push(new Peer(socket));
+      this.#sockets.push(socket);
       this.#wake();
     });
   }
 
   static async start(): Promise<Daemon> {
     const daemon = new Daemon(join(await mkdtemp(join(tmpdir(), "lh-")), "s"));
-    daemon.#server.listen(daemon.path);
+    daemon.#server.listen({ path: daemon.path, backlog: 1 });
     await once(daemon.#server, "listening");
     return daemon;
   }
@@ -110,10 +113,16 @@ export class Daemon {
 
   /** Connect a client to it. */
   async open(options: OpenOptions = {}): Promise<[LiveHandle, Peer]> {
-    return Promise.all([LiveHandle.open({ socket: this.path, ...options }), this.greet()]);
+    const opened = LiveHandle.open({ socket: this.path, ...options });
+    const [live, peer] = await Promise.all([opened, this.greet()]);
+    this.#clients.push(live);
+    return [live, peer];
   }
 
+  /** End all there is, so that also after a failure nothing keeps the process. */
   async close(): Promise<void> {
+    for (const live of this.#clients) live.close();
+    for (const socket of this.#sockets) socket.destroy();
     this.#server.close();
     await rm(join(this.path, ".."), { recursive: true });
   }

@@ -37,6 +37,20 @@ test("a runtime directory that others can look into is not used", () => {
   assert.ok(!socketPath().includes("relative"));
 });
 
+test("a directory for another user's login is not used, nor one in /tmp that is open", () => {
+  const own = process.geteuid!;
+  process.geteuid = () => 4242;
+  try {
+    assert.equal(socketPath(), `${directory}/runtime-4242/livehandle/default.sock`);
+    mkdirSync(join(directory, "runtime-4242"));
+    assert.throws(() => socketPath(), { name: "config.invalid", message: /is open to others/ });
+    process.env["XDG_RUNTIME_DIR"] = join(directory, "later"); // the daemon will make it
+    assert.equal(socketPath(), `${directory}/later/livehandle/default.sock`);
+  } finally {
+    process.geteuid = own;
+  }
+});
+
 for (const instance of [".", "..", "a/b", "a b", "a\n", "x".repeat(65)]) {
   test(`${JSON.stringify(instance)} is no instance`, () => {
     assert.throws(() => socketPath(undefined, instance), { name: "config.invalid" });

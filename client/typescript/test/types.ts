@@ -67,6 +67,10 @@ export async function events(live: LiveHandle): Promise<void> {
   }
   // @ts-expect-error no such topic
   live.events({ topics: ["live.turn_completed"] });
+  // @ts-expect-error that one comes by itself, and cannot be subscribed to
+  live.events({ topics: ["tool.call"] });
+  // @ts-expect-error nor can the others of its group
+  live.events({ topics: ["tool.*"] });
   // @ts-expect-error no such group
   live.subscribe({ topics: ["lives.*"] });
   live.subscribe({ topics: ["*"], since: "k:1", snapshot: true });

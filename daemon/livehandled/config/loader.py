@@ -1,6 +1,6 @@
 """The configuration in force: layers put on one another, the strongest last (protocol 9)."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit, urlunsplit
@@ -8,12 +8,14 @@ from urllib.parse import urlsplit, urlunsplit
 import msgspec
 
 from livehandle_proto.errors import LiveHandleError
+from livehandle_proto.paths import default_config_file
 from livehandle_proto.suggest import nearest
-from livehandled.config import layers
+from livehandled.config import layers, toml_file
 from livehandled.config.keys import KEYS
-from livehandled.config.layers import Layer
+from livehandled.config.layers import Entry, Layer, Origin
 from livehandled.config.schema import Config
 from livehandled.gemini.models import TRAITS, misfit
+from livehandled.redaction import PatternError, Redaction
 
 MASK = "***"
 """Stands where a secret stood."""
@@ -39,13 +41,6 @@ class Loaded(NamedTuple):
     sources: Mapping[str, str]
     """By key: `default`, `file PATH:LINE`, `env NAME`, `flag --set`, `program` or `connect`."""
     given: _Layers
-
-
-def default_file() -> Path:
-    """Return where the configuration file is if no other is named."""
-    from platformdirs import user_config_path  # not needed with a path
-
-    return user_config_path("livehandle", appauthor=False) / "config.toml"
 
 
 def load(file: Path | None, environ: Mapping[str, str], flags: Mapping[str, str]) -> Loaded:
@@ -76,6 +71,18 @@ def with_overrides(loaded: Loaded, overrides: Mapping[str, object]) -> Loaded:
     return _resolved(loaded.given._replace(connect=layers.from_connect(overrides)))
 
 
+def value_of(loaded: Loaded, name: str) -> object:
+    """Return the value of a key."""
+    section, _, field = name.partition(".")
+    return getattr(getattr(loaded.config, section), field)
+
+
+def with_pinned(loaded: Loaded, pinned: Loaded, names: Iterable[str]) -> Loaded:
+    """Return a configuration in which some keys have the value and the source of another."""
+    kept = {n: Entry(value_of(pinned, n), Origin(pinned.sources[n])) for n in names}
+    return _resolved(loaded.given._replace(flags={**loaded.given.flags, **kept}))
+
+
 def overrides(loaded: Loaded) -> dict[str, object]:
     """Return the tree that `with_overrides` was given, as far as it says anything."""
     tree: dict[str, dict[str, object]] = {}
@@ -100,7 +107,7 @@ def effective(loaded: Loaded) -> Shown:
     shown: Shown = {}
     for name, key in KEYS.items():
         section, _, field = name.partition(".")
-        value = masked.get(name, key.shown(getattr(getattr(loaded.config, section), field)))
+        value = masked.get(name, key.shown(value_of(loaded, name)))
         entry = {"value": value, "source": loaded.sources[name]}
         shown.setdefault(section, {})[field] = entry
     return shown
@@ -108,7 +115,7 @@ def effective(loaded: Loaded) -> Shown:
 
 def _given(file: Path | None, environ: Mapping[str, str], flags: Layer) -> _Layers:
     return _Layers(
-        file=_file_layer(file),
+        file=_file_layer(file, environ),
         sdk={name: value for name, value in environ.items() if name in layers.SDK_VARIABLES},
         environment=layers.from_environment(environ),
         flags=flags,
@@ -116,8 +123,8 @@ def _given(file: Path | None, environ: Mapping[str, str], flags: Layer) -> _Laye
     )
 
 
-def _file_layer(file: Path | None) -> Layer:
-    path = default_file() if file is None else file
+def _file_layer(file: Path | None, environ: Mapping[str, str]) -> Layer:
+    path = Path(default_config_file(environ)) if file is None else file
     try:
         return layers.from_file(path)
     except FileNotFoundError as error:
@@ -145,6 +152,7 @@ def _resolved(given: _Layers) -> Loaded:
     config = msgspec.convert(tree, Config)
     _check_thresholds(config, entries)
     _check_quirks(config, entries)
+    _check_patterns(config, entries)
     return Loaded(config, sources, given)
 
 
@@ -172,6 +180,27 @@ def _check_quirks(config: Config, entries: Layer) -> None:
     expected = "one of " + ", ".join(values)
     meant = nearest(value, values) if isinstance(value, str) else None
     raise layers.refusal(f"session.quirks.{trait}", origin, expected, did_you_mean=meant)
+
+
+def _check_patterns(config: Config, entries: Layer) -> None:
+    """Refuse what is no pattern by its own name, and the line it stands on."""
+    try:
+        Redaction(config.redaction.patterns)
+    except PatternError as error:
+        key = "redaction.patterns"
+        file, line = entries[key].origin.file, None
+        if file is not None:
+            lines = toml_file.read(Path(file)).lines
+            line = lines.get((*key.split("."), error.name), entries[key].origin.line)
+        where = entries[key].origin.text if file is None else f"file {file}:{line}"
+        raise LiveHandleError(
+            "config.invalid",
+            f"Correct {key}.{error.name[:80]} ({where}): {error}.",
+            file=file,
+            line=line,
+            param=f"{key}.{error.name[:80]}",
+            expected="a regular expression as RE2 takes it, of at least one character",
+        ) from error
 
 
 def _masked_url(url: str) -> str:

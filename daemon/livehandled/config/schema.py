@@ -248,6 +248,15 @@ class Voice(Section, frozen=True, kw_only=True):
             "speech, ms. 0: it waits for the service.",
         ),
     ] = 0
+    stall_ms: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=600_000,
+            description="Silence amid a reply, after what came of it has been played, that is told "
+            "as live.stalled, ms. 0: none.",
+        ),
+    ] = 3_000
     start_threshold_db: Annotated[
         float,
         Meta(ge=0, le=96, description="Speech starts this far above the noise floor, dB. Energy."),
@@ -384,6 +393,22 @@ class Metrics(Section, frozen=True, kw_only=True):
         int,
         Meta(ge=0, le=3_600_000, description="Time between live.telemetry events, ms. 0: none."),
     ] = 0
+    listen: Annotated[
+        str,
+        Meta(
+            pattern=rf"^(/[\s\S]*|(127\.0\.0\.1|\[::1\]):[0-9]{{1,5}})?{_END}",
+            description="Where GET /metrics is answered for Prometheus: the path of a Unix socket, "
+            "with the mode and group of control, or a port of this machine. Empty: nowhere.",
+            extra={"expected": "a path that begins with /, 127.0.0.1:PORT or [::1]:PORT"},
+        ),
+    ] = ""
+    otel: Annotated[
+        bool,
+        Meta(
+            description="Whether traces and metrics go out by OpenTelemetry (an extra), to where "
+            "the OTEL_* variables of the environment say."
+        ),
+    ] = False
 
 
 class Log(Section, frozen=True, kw_only=True):
@@ -393,6 +418,80 @@ class Log(Section, frozen=True, kw_only=True):
         Literal["debug", "info", "warning", "error"],
         Meta(description="The least severe messages that are logged."),
     ] = "info"
+    format: Annotated[
+        Literal["text", "json"],
+        Meta(description="Whether a line of the log is a sentence, or a JSON object."),
+    ] = "text"
+    transcripts: Annotated[
+        bool,
+        Meta(
+            description="Whether the log tells what both sides said, a line for each turn, as "
+            "redaction leaves it. If not, nothing that anybody said is in the log."
+        ),
+    ] = False
+
+
+class Redaction(Section, frozen=True, kw_only=True):
+    """What of the conversation nobody but the model is to see."""
+
+    patterns: Annotated[
+        dict[str, str],
+        Meta(
+            description="RE2 regular expressions by a name of their own. What they match is "
+            "masked in all that was said, typed or thought, wherever it goes but to the model: to "
+            "clients, the log, the disk. Words that may be the beginning of a match are told once "
+            "the next ones show that they are none. Calls are told whole to those who carry them "
+            "out (tool.call, session.tool_call), session.raw is told to nobody, and what is yet to "
+            "be sent is kept on disk as it is (not so with resumption.store = false).",
+            extra={"expected": "a table of regular expressions by name"},
+        ),
+    ] = {}
+    keys: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="Keys of the state, with any prefix or none before them, whose values are "
+            "masked in all that is told or kept of the state.",
+            extra={"expected": "a list of keys"},
+        ),
+    ] = ()
+
+
+class Recording(Section, frozen=True, kw_only=True):
+    """Recordings of the wire and of the sound, which `recording.start` begins."""
+
+    directory: Annotated[
+        str,
+        Meta(
+            pattern=rf"^(~?/[^\x00]*)?{_END}",
+            description="Where recordings are: a directory of this user's alone. Empty: in the "
+            "state directory, one for each instance.",
+            extra={"expected": "an absolute path, or one that begins with ~/"},
+        ),
+    ] = ""
+    max_bytes: Annotated[
+        int,
+        Meta(
+            ge=65_536,
+            le=4_000_000_000,
+            description="Most that the files of one recording take, bytes: it ends there. Sound "
+            "takes 5.8 MB a minute.",
+        ),
+    ] = 512 * 2**20
+    keep: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=10_000,
+            description="Recordings that stay in the directory; the oldest leave for a new one.",
+        ),
+    ] = 20
+    redacted_audio: Annotated[
+        Literal["leave_out", "keep"],
+        Meta(
+            description="What becomes of sound where redaction.patterns are set: nothing in it can "
+            "be masked. Left out, it is silence in the wire's file."
+        ),
+    ] = "leave_out"
 
 
 class Config(Section, frozen=True, kw_only=True):
@@ -408,3 +507,5 @@ class Config(Section, frozen=True, kw_only=True):
     limits: Limits = Limits()
     metrics: Metrics = Metrics()
     log: Log = Log()
+    recording: Recording = Recording()
+    redaction: Redaction = Redaction()

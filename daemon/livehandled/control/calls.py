@@ -14,6 +14,7 @@ from livehandle_proto.errors import LiveHandleError
 from livehandle_proto.extractors import ExtractorSpec, Respond
 from livehandle_proto.faults import Fault, FaultList, FaultsAsked
 from livehandle_proto.methods import MIN_LINE_BYTES
+from livehandle_proto.recordings import RecordingStart
 from livehandle_proto.roles import Claim, Claims, Release
 from livehandle_proto.states import Mutation, MutationsSince, StateKeys, StateValue
 from livehandle_proto.tools import (
@@ -32,6 +33,7 @@ from livehandled.control.surroundings import EmulatorFaults, Surroundings
 from livehandled.extraction.extractor import CLIENTS
 from livehandled.handle import LiveHandle
 from livehandled.hub import Hub
+from livehandled.redaction import REDACTED
 
 _PAGE_BYTES = MIN_LINE_BYTES - 1024
 
@@ -43,7 +45,8 @@ class Calls:
         self._handle = handle
         self._hub = hub
         self._around = around
-        self._overview = Overview(handle, hub, around)
+        self.overview = Overview(handle, hub, around)
+        """What is told of all at once."""
 
     def handlers(self) -> Mapping[str, Handler[Peer]]:
         """Return each method's handler, by name."""
@@ -56,6 +59,7 @@ class Calls:
             **self._of_extractors(),
             **self._of_tools(),
             **self._of_roles(),
+            **self._of_recordings(),
         }
 
     def _of_the_daemon(self) -> Mapping[str, Handler[Peer]]:
@@ -63,7 +67,8 @@ class Calls:
             "rpc.discover": lambda _peer, _params: description(),
             "daemon.hello": takes(m.Hello, self._hello),
             "daemon.ping": lambda _peer, _params: None,
-            "daemon.status": lambda _peer, _params: self._overview.status(),
+            "daemon.status": lambda _peer, _params: self.overview.status(),
+            "daemon.reload": lambda _peer, _params: self._around.reload(),
             "daemon.shutdown": lambda _peer, _params: self._around.shut_down(),
             "daemon.fault": takes(Fault, lambda _peer, p: self._faults().add(p)),
             "daemon.faults": takes(FaultsAsked, lambda _peer, p: self._waiting_faults(p)),
@@ -74,7 +79,8 @@ class Calls:
                 m.Subscribe, lambda peer, p: self._subscribe(peer, p, "s", RAW_STREAM)
             ),
             "unsubscribe": takes(m.Unsubscribe, self._unsubscribe),
-            "telemetry": lambda _peer, _params: self._overview.telemetry(),
+            "metrics": lambda _peer, _params: m.Metrics(exposition=self.overview.exposition()),
+            "telemetry": lambda _peer, _params: self.overview.telemetry(),
         }
 
     def _of_the_session(self) -> Mapping[str, Handler[Peer]]:
@@ -104,12 +110,15 @@ class Calls:
         }
 
     def _of_the_state(self) -> Mapping[str, Handler[Peer]]:
-        state = self._handle.state()
+        handle, state = self._handle, self._handle.state()
         return {
-            "state": lambda _peer, _params: state.as_dict(),
+            "state": lambda _peer, _params: handle.redaction.states(state.as_dict()),
             "state.get": takes(
                 m.StateKey,
-                lambda _peer, p: StateValue(value=state.get(p.key), present=state.contains(p.key)),
+                lambda _peer, p: StateValue(
+                    value=handle.redaction.state(p.key, state.get(p.key)),
+                    present=state.contains(p.key),
+                ),
             ),
             "state.set": takes(m.StateEntry, lambda _peer, p: state.set(p.key, p.value)),
             "state.remove": takes(m.StateKey, lambda _peer, p: self._remove(p.key)),
@@ -119,13 +128,17 @@ class Calls:
             "state.clear_prefix": takes(
                 m.StatePrefix, lambda _peer, p: state.clear_prefix(p.prefix)
             ),
+            "state.forget": lambda _peer, _params: self._handle.forget(),
             "state.mutations_since": takes(m.StateCursor, lambda _peer, p: self._mutations(p)),
         }
 
     def _of_extractors(self) -> Mapping[str, Handler[Peer]]:
         handle, extractors = self._handle, self._handle.extractors()
         return {
-            "extracted": takes(m.ExtractorName, lambda _peer, p: handle.extracted(p.name)),
+            "extracted": takes(
+                m.ExtractorName,
+                lambda _peer, p: handle.redaction.state(p.name, handle.extracted(p.name)),
+            ),
             "extractors.register": takes(ExtractorSpec, self._register),
             "extractors.unregister": takes(
                 m.ExtractorName, lambda peer, p: extractors.unregister(p.name, peer, CLIENTS)
@@ -158,12 +171,21 @@ class Calls:
             "claims": lambda _peer, _params: claims.holders(),
         }
 
+    def _of_recordings(self) -> Mapping[str, Handler[Peer]]:
+        recorder = self._handle.recorder()
+        return {
+            "recording": lambda _peer, _params: recorder.current(),
+            "recording.list": lambda _peer, _params: recorder.kept(),
+            "recording.start": takes(RecordingStart, lambda _peer, p: recorder.start(p)),
+            "recording.stop": lambda _peer, _params: recorder.stop(),
+        }
+
     def _hello(self, peer: Peer, params: m.Hello) -> m.Daemon:
         if params.client:
             peer.introduce(params.client)
         if params.max_line_bytes is not None:
             peer.raise_line_limit(params.max_line_bytes)
-        return self._overview.daemon(peer)
+        return self.overview.daemon(peer)
 
     def _faults(self) -> EmulatorFaults:
         if self._around.faults is None:
@@ -194,7 +216,7 @@ class Calls:
             subscription=subscription.name,
             cursor=self._hub.cursor(start_seq),
             reset=reset,
-            snapshot=self._overview.snapshot() if reset or (fresh and params.snapshot) else None,
+            snapshot=self.overview.snapshot() if reset or (fresh and params.snapshot) else None,
         )
 
     def _wait(self, params: m.WaitForPhase) -> Awaitable[m.PhaseNow]:
@@ -208,21 +230,22 @@ class Calls:
     def _pending_context(self) -> v.PendingContext:
         context = self._handle.pending_context()
         return v.PendingContext(
-            turns=[msgspec.to_builtins(turn) for turn in context.turns],
+            turns=[self._handle.redaction.fields(msgspec.to_builtins(t)) for t in context.turns],
             prompt_armed=context.prompt_armed,
         )
 
     def _remove(self, key: str) -> StateValue:
         state = self._handle.state()
         present = state.text(key) is not None
-        return StateValue(value=state.remove(key), present=present)
+        removed = state.remove(key)
+        return StateValue(value=self._handle.redaction.state(key, removed), present=present)
 
     def _mutations(self, params: m.StateCursor) -> MutationsSince:
         """Return as much of the journal as fits a line, and at least one mutation."""
         state = self._handle.state()
         page: list[Mutation] = []
         size = 0
-        for mutation in state.mutations_after(params.cursor):
+        for mutation in map(self._shown, state.mutations_after(params.cursor)):
             size += len(msgspec.json.encode(mutation)) + 1
             if page and size > _PAGE_BYTES:
                 break
@@ -234,6 +257,13 @@ class Calls:
             more=cursor < state.cursor,
             gap=state.journal.has_gap(params.cursor),
         )
+
+    def _shown(self, mutation: Mutation) -> Mutation:
+        redaction = self._handle.redaction
+        if not redaction.hides(mutation.key):
+            return mutation
+        old, new = (v if v is msgspec.UNSET else REDACTED for v in (mutation.old, mutation.new))
+        return msgspec.structs.replace(mutation, old=old, new=new)
 
     def left(self, peer: Peer) -> None:
         """Forget what a peer that has gone leaves behind."""

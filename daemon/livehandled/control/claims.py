@@ -35,7 +35,7 @@ class Claims:
         tell: Callable[[r.ClaimChange], None],
         look: Callable[[], None],
     ) -> None:
-        self._mic_idle_s = mic_idle_s
+        self.mic_idle_s = mic_idle_s
         self._tell = tell
         self._look = look
         self._holders: dict[r.Role, Claimant] = {}
@@ -110,7 +110,7 @@ class Claims:
     def deadline(self) -> float | None:
         """When `due` is to be called next; None if nothing is waited for."""
         if self._by_audio:
-            return self._audio_at + self._mic_idle_s
+            return self._audio_at + self.mic_idle_s
         return None
 
     def due(self, now: float) -> None:

@@ -30,9 +30,13 @@ from livehandled.control.jsonrpc import (
     to_serializable_one,
 )
 from livehandled.control.params import params_decoder
+from livehandled.log import ids
 
 _log = logging.getLogger(__name__)
 _encode = msgspec.json.Encoder().encode
+
+_MAX_ID_BYTES = 80
+"""Of a request's id, in the log."""
 
 P = TypeVar("P")
 Handler = Callable[[P, Params], object]
@@ -79,9 +83,11 @@ class Dispatcher(Generic[P]):
             odd = sorted(handlers.keys() ^ METHODS.keys())
             raise ValueError(f"handlers and catalogue differ: {odd}")
         self._methods = {
-            name: _Method(_guarded(name, handler), params_decoder(name))
+            name: _Method(self._guarded(name, handler), params_decoder(name))
             for name, handler in handlers.items()
         }
+        self._request_id = Raw()
+        """Of the request that is being begun."""
 
     def start(self, peer: P, text: bytes | Raw) -> Answer | Later:
         """Begin a request. What can be answered at once, is."""
@@ -97,6 +103,7 @@ class Dispatcher(Generic[P]):
         except LiveHandleError as error:
             return failed(request.id, request.method, error)
         called = Call(request.method, [params], request.id)
+        self._request_id = request.id
         outcome = call_now(called, peer, method.call)
         if outcome is _DONE:  # written out: what is sent most is answered so
             text = b'{"jsonrpc":"2.0","result":null,"id":%b}' % request.id
@@ -104,8 +111,8 @@ class Dispatcher(Generic[P]):
         answer = _told(called, outcome)
         result = answer.get("result")
         if isawaitable(result):
-            return Later(request, lambda: self._finish(request, result))
-        return _answered(request, answer)
+            return Later(request, lambda: self._finish(peer, request, result))
+        return _answered(peer, request, answer)
 
     def refuse(self, text: bytes | Raw, error: LiveHandleError) -> Answer:
         """Answer a request with an error, whatever it asks for."""
@@ -115,16 +122,26 @@ class Dispatcher(Generic[P]):
             return failed(bad.request_id, None, bad.error)
         return failed(request.id, request.method, error)
 
-    async def _finish(self, request: Request, result: Awaitable[object]) -> Answer:
+    async def _finish(self, peer: P, request: Request, result: Awaitable[object]) -> Answer:
         async def awaited() -> object:
             try:
                 return Success(await result)
             except Exception as error:  # each becomes an answer
-                raise _library_error(request.method, error) from error
+                raise _library_error(request.method, error, peer, request.id) from error
 
         called = Call(request.method, [], request.id)
         outcome = await call_async(called, NOCONTEXT, awaited)
-        return _answered(request, _told(called, outcome))
+        return _answered(peer, request, _told(called, outcome))
+
+    def _guarded(self, name: str, handler: Handler[P]) -> Callable[[P, Params], object]:
+        def method(peer: P, params: Params) -> object:
+            try:
+                result = handler(peer, params)
+                return _DONE if result is None else Success(result)
+            except Exception as error:  # each becomes an answer
+                raise _library_error(name, error, peer, self._request_id) from error
+
+        return method
 
 
 def failed(request_id: Raw, method: str | None, error: LiveHandleError) -> Answer:
@@ -140,36 +157,28 @@ def _told(called: Call, outcome: Result) -> dict[str, object]:
     return answer
 
 
-def _answered(request: Request, answer: dict[str, object]) -> Answer:
+def _answered(peer: object, request: Request, answer: dict[str, object]) -> Answer:
     try:
         text = _encode(answer)
     except Exception as error:  # noqa: BLE001 - a result that is no JSON is a fault like another
-        return failed(request.id, request.method, _internal(request.method, error))
+        fault = _internal(request.method, error, peer, request.id)
+        return failed(request.id, request.method, fault)
     told = answer.get("error")
     return Answer(request.id, request.method, text, told if isinstance(told, dict) else None)
 
 
-def _guarded(name: str, handler: Handler[P]) -> Callable[[P, Params], object]:
-    def method(peer: P, params: Params) -> object:
-        try:
-            result = handler(peer, params)
-            return _DONE if result is None else Success(result)
-        except Exception as error:  # each becomes an answer
-            raise _library_error(name, error) from error
-
-    return method
-
-
-def _library_error(method: str, error: Exception) -> JsonRpcError:
+def _library_error(method: str, error: Exception, peer: object, request_id: Raw) -> JsonRpcError:
     if not isinstance(error, LiveHandleError):
-        error = _internal(method, error)
+        error = _internal(method, error, peer, request_id)
     told = error.to_json()
     return JsonRpcError(error.code, str(told["message"]), told["data"])
 
 
-def _internal(method: str, fault: Exception) -> LiveHandleError:
+def _internal(method: str, fault: Exception, peer: object, request_id: Raw) -> LiveHandleError:
     """Log a fault, and return an error that shows nothing of it."""
-    _log.error("%s failed", method, exc_info=fault)
+    request = bytes(request_id)[:_MAX_ID_BYTES].decode(errors="replace") or None
+    told = ids(client=getattr(peer, "id", None), request=request)
+    _log.error("%s failed", method, exc_info=fault, extra=told)
     return LiveHandleError("wire.internal", f"{method} failed inside the daemon; its log says how.")
 
 

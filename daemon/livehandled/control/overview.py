@@ -14,6 +14,9 @@ from livehandled.control.peer import Peer
 from livehandled.control.surroundings import Surroundings
 from livehandled.handle import LiveHandle
 from livehandled.hub import Hub
+from livehandled.metrics.counts import Counts
+from livehandled.metrics.families import families
+from livehandled.metrics.prometheus import exposition
 
 _NAME = "livehandled"
 _CAPABILITIES = ["events.replay", "events.snapshot", "roles", "tools"]
@@ -32,6 +35,7 @@ class Overview:
         self._handle = handle
         self._hub = hub
         self._around = around
+        self._counts = Counts(hub)
 
     def daemon(self, peer: Peer) -> m.Daemon:
         """Return who answers a peer, and what it can do."""
@@ -47,7 +51,8 @@ class Overview:
         )
 
     def _limits(self, peer: Peer) -> m.Limits:
-        control, limits = self._around.control, self._around.limits
+        config = self._around.config()
+        control, limits = config.control, config.limits
         return m.Limits(
             max_line_bytes=limits.max_line_bytes,
             your_max_line_bytes=peer.line_bytes,
@@ -72,10 +77,12 @@ class Overview:
             pid=os.getpid(),
             instance=self._hub.instance,
             socket=around.socket,
+            config_file=around.config_file,
             uptime_ms=int((around.clock() - around.started) * 1000),
             clients=self._clients(),
             last_seq=self._hub.last_seq,
             session=self._handle.session().describe(),
+            snapshot_failure=self._handle.snapshot_failure(),
         )
 
     def snapshot(self) -> m.Snapshot:
@@ -86,7 +93,7 @@ class Overview:
             session=handle.session().describe(),
             voice_state=handle.voice_state(),
             input_vad_state=handle.input_vad_state(),
-            state=handle.state().as_dict(),
+            state=handle.redaction.states(handle.state().as_dict()),
             transcript=handle.transcript(),
             pending_tools=handle.open_calls(),
             claims=self._around.claims.holders(),
@@ -96,6 +103,17 @@ class Overview:
     def telemetry(self) -> dict[str, object]:
         """Return the metrics, with what waits for each client."""
         return {**self._handle.telemetry(), "clients": self._clients()}
+
+    def exposition(self) -> str:
+        """Return what is measured as Prometheus reads it."""
+        found = families(
+            self._handle.telemetry(),
+            self._handle.session().describe(),
+            self._counts,
+            self._clients(),
+            kept=self._handle.snapshot_failure() is None,
+        )
+        return exposition(found)
 
     def _clients(self) -> list[m.Client]:
         claims, tools = self._around.claims, self._handle.tools()

@@ -29,6 +29,7 @@ from livehandled.control.readers import Readers
 from livehandled.control.subscriptions import Backlog, Subscription
 from livehandled.extraction.client_kind import ClientRuns
 from livehandled.hub import Hub
+from livehandled.log import ids
 
 _log = logging.getLogger(__name__)
 
@@ -156,8 +157,13 @@ class Peer:
         Each is logged, so that nobody acts under a name that the log does not know.
         """
         if client != self.client:
-            _log.info("%s is %r", self.id, client)
+            _log.info("client named", extra=ids(client=self.id, name=client))
         self.client = client
+
+    @property
+    def missed(self) -> int:
+        """How many events it was not told, for it read too slowly."""
+        return self._backlog.dropped + self._backlog.lagged
 
     def raise_line_limit(self, line_bytes: int) -> None:
         """Let lines to this peer be longer, now and in subscriptions it has."""

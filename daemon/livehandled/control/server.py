@@ -16,6 +16,7 @@ from livehandled.control.dispatch import Dispatcher, failed
 from livehandled.control.peer import Peer
 from livehandled.control.readers import Readers
 from livehandled.hub import Hub
+from livehandled.log import ids
 
 _log = logging.getLogger(__name__)
 
@@ -67,6 +68,11 @@ class ControlServer:
             async with anyio.create_task_group() as tasks:
                 with self._accepting:
                     await self._accept(tasks)
+
+    def configure(self, control: Control, limits: Limits) -> None:
+        """Admit clients by other rules, and give other limits to those who come from now on."""
+        self._control = control
+        self._limits = limits
 
     def refuse_calls(self) -> None:
         """Begin to stop: accept nobody, and answer new calls with `daemon.stopping`."""
@@ -142,22 +148,30 @@ class ControlServer:
         if aloud:
             self._refused.add(who.uid)
         level = logging.WARNING if aloud else logging.DEBUG
-        _log.log(level, "refused user %d, process %d: %s", who.uid, who.pid, refusal.name)
+        _log.log(level, "client refused", extra=ids(uid=who.uid, pid=who.pid, error=refusal.name))
 
     async def _serve(self, peer: Peer) -> None:
-        _log.info("%s connected: process %d of user %d", peer.id, peer.who.pid, peer.who.uid)
+        who = peer.who
+        _log.info("client connected", extra=ids(client=peer.id, uid=who.uid, pid=who.pid))
         try:
             await peer.run()
         except Exception:  # noqa: BLE001 - logged, and the peer is closed
             # A fault of ours, and this client's loss: the others must not share it.
-            _log.exception("connection %s failed", peer.id)
+            _log.exception("connection failed", extra=ids(client=peer.id))
         finally:
             del self.peers[peer]
             self._of_uid[peer.who.uid] -= 1
             if not self._of_uid[peer.who.uid]:
                 del self._of_uid[peer.who.uid]
             self._left(peer)
-            _log.debug("%s is gone", peer.id)
+            left = ids(
+                client=peer.id,
+                uid=who.uid,
+                pid=who.pid,
+                name=peer.client or None,
+                missed_events=peer.missed or None,
+            )
+            _log.info("client gone", extra=left)
 
 
 def _turn_away(connection: socket.socket, error: LiveHandleError) -> None:

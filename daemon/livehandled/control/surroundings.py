@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple, Protocol
 
 from livehandle_proto.faults import Fault
-from livehandled.config.schema import Control, Limits
+from livehandle_proto.methods import Reloaded
+from livehandled.config.schema import Config
 from livehandled.control.claims import Claims
 from livehandled.control.peer import Peer
 
@@ -27,8 +28,8 @@ class Surroundings(NamedTuple):
     """What the service has, and the methods tell of or act on."""
 
     socket: str
-    control: Control
-    limits: Limits
+    config: Callable[[], Config]
+    config_file: str
     started: float
     """Monotonic seconds."""
     clock: Callable[[], float]
@@ -36,5 +37,7 @@ class Surroundings(NamedTuple):
     peers: Callable[[], Iterable[Peer]]
     """Every client that is connected, in the order in which they came."""
     shut_down: Callable[[], None]
+    reload: Callable[[], Reloaded]
+    """Raises `config.invalid`."""
     faults: EmulatorFaults | None = None
     """Where the built-in emulator runs."""

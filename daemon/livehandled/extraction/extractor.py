@@ -21,10 +21,11 @@ from livehandle_proto.extractors import (
 from livehandle_proto.transcripts import TranscriptTurn
 from livehandle_proto.values import Value
 from livehandled.entries import check_key
-from livehandled.extraction.promotion import failed, keep
+from livehandled.extraction.promotion import Told, failed, keep, shown
 from livehandled.extraction.regex_kind import Budget, Patterns
 from livehandled.extraction.runner import Found, Look, Run, Runner, Start
 from livehandled.extraction.window import fitting, text_of
+from livehandled.redaction import NOTHING_REDACTED, Redaction
 from livehandled.state import State
 from livehandled.transcript import Transcript
 
@@ -88,11 +89,13 @@ class Extraction:
         publish: Callable[[str, Value], None],
         start: Start,
         ask_model: Callable[[ExtractorSpec], Look] | None = None,
+        redaction: Redaction = NOTHING_REDACTED,
     ) -> None:
         self._state = state
         self._transcript = transcript
         self._publish = publish
         self._ask_model = ask_model
+        self._redaction = redaction
         self._extractors: dict[str, _Extractor] = {}
         self._runner = Runner(start, self._done)
         self._run_ids = itertools.count(1)
@@ -262,7 +265,10 @@ class Extraction:
 
     def _tell(self, spec: ExtractorSpec, outcome: Found | LiveHandleError, turn: int) -> None:
         if isinstance(outcome, LiveHandleError):
-            self._publish("live.extraction_error", failed(spec.name, outcome, turn))
+            self._publish_shown(spec, failed(spec.name, outcome, turn))
             return
         for told in keep(self._state, spec, outcome.value, turn):
-            self._publish(_TOPICS[type(told)], told)
+            self._publish_shown(spec, told)
+
+    def _publish_shown(self, spec: ExtractorSpec, told: Told) -> None:
+        self._publish(_TOPICS[type(told)], shown(told, spec, self._redaction))

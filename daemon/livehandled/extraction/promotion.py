@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import TypeGuard
 
 import msgspec
+from msgspec.structs import replace
 
 from livehandle_proto.errors import LiveHandleError
 from livehandle_proto.extractors import (
@@ -15,6 +16,7 @@ from livehandle_proto.extractors import (
     PromotionRule,
 )
 from livehandle_proto.values import ErrorObject
+from livehandled.redaction import Redaction
 from livehandled.state import State
 
 Told = Extraction | ExtractionFailure | Promotion
@@ -34,6 +36,29 @@ def failed(name: str, error: LiveHandleError, turn: int) -> ExtractionFailure:
     return ExtractionFailure(
         name=name, error=msgspec.convert(error.to_json(), ErrorObject), turn=turn
     )
+
+
+def shown(told: Told, spec: ExtractorSpec, redaction: Redaction) -> Told:
+    """Return an event as redaction leaves it: values of masked keys, and texts (M7)."""
+    if not (redaction.reads_texts or redaction.hides_keys):
+        return told
+    match told:
+        case ExtractionFailure():
+            message = redaction.text(told.error.message)
+            return replace(told, error=replace(told.error, message=message))
+        case Promotion():
+            return replace(told, value=_shown(told.state_key, told.value, redaction))
+    keys = {rule.field: rule.state_key for rule in spec.promote or ()}
+    field = told.name.removeprefix(f"{spec.name}.")
+    if told.name == spec.name and isinstance(told.value, Mapping):
+        fields = told.value.items()
+        value = {f: _shown(keys.get(str(f), str(f)), found, redaction) for f, found in fields}
+        return replace(told, value=redaction.state(spec.name, value))
+    return replace(told, value=_shown(keys.get(field, field), told.value, redaction))
+
+
+def _shown(key: str, value: object, redaction: Redaction) -> object:
+    return redaction.state(key, redaction.value(value))
 
 
 def keep(state: State, spec: ExtractorSpec, value: object, turn: int) -> Iterator[Told]:

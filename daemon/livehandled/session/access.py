@@ -30,7 +30,8 @@ def credentials(
     if key is None and vertex and kind == "":
         return ApplicationDefault(environ, proxy=session.proxy, timeout_s=timeout_s)
     if key is None:
-        raise missing(_NO_KEY_VERTEX if vertex else _NO_KEY)
+        by_systemd = _NO_KEY_SYSTEMD if environ.get("CREDENTIALS_DIRECTORY") else _NO_KEY
+        raise missing(_NO_KEY_VERTEX if vertex else by_systemd)
     if kind != "token" or key.is_token or session.backend == "emulator":
         return key
     if vertex:
@@ -51,6 +52,10 @@ def credentials(
 _NO_KEY = (
     "Set GEMINI_API_KEY to a key from Google AI Studio, or start the daemon with --emulator to "
     "try it without a key."
+)
+_NO_KEY_SYSTEMD = (
+    "Write a key from Google AI Studio into the file gemini-api-key, mode 0600, in /etc/livehandle "
+    "(of a user's service in ~/.config/livehandle), and start the service again."
 )
 _NO_KEY_VERTEX = (
     "Set GOOGLE_API_KEY to an express key for Vertex AI, or session.credentials to adc for "

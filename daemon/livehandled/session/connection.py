@@ -29,6 +29,7 @@ from livehandled.gemini.codec import Decoded, FrameError, decode_server, encode_
 from livehandled.gemini.endpoints import is_loopback, public
 from livehandled.session.fetching import unreachable
 from livehandled.session.plan import Plan, refusal
+from livehandled.session.wiretap import Listener
 
 # The library logs every header at debug level, and one of them is the key.
 _library_log = logging.getLogger(f"{__name__}.websockets")
@@ -62,6 +63,8 @@ class Socket(ClientConnection):
     """Of them, those that `recv` has returned."""
     on_pong: Callable[[bytes, int], None] | None = None
     """Called with a pong's payload, and how many messages came before it."""
+    tap: Listener | None = None
+    """Who listens to the messages of both directions, while they are recorded."""
     _ending: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -96,6 +99,9 @@ class Socket(ClientConnection):
         """
         for frame in frames:
             self.protocol.send_text(frame)
+        if self.tap is not None:
+            for frame in frames:
+                self.tap.sent(frame)
         self.transport.write(b"".join(self.protocol.data_to_send()))
 
     def abort(self) -> None:
@@ -109,10 +115,18 @@ class Socket(ClientConnection):
         In one write: a reply may be quick, and is to find the ping there. Raises
         `ConnectionClosed`.
         """
+        if self.tap is not None:
+            self.tap.sent(frame)
         async with self.send_context():
             self.protocol.send_text(frame)
             self.protocol.send_ping(payload)
             self.protocol.writes = [b"".join(self.protocol.writes)]
+
+    async def say(self, frame: bytes) -> None:
+        """Send a message. Raises `ConnectionClosed`."""
+        if self.tap is not None:
+            self.tap.sent(frame)
+        await self.send(frame, text=True)
 
     async def next(self) -> bytes:
         """Return the next message. Raises `ConnectionClosed`."""
@@ -121,6 +135,8 @@ class Socket(ClientConnection):
             await asyncio.sleep(0)
         frame = await self.recv(decode=False)
         self.taken += 1
+        if self.tap is not None:
+            self.tap.came(frame)
         return frame
 
     def data_received(self, data: bytes) -> None:
@@ -227,7 +243,7 @@ async def set_up(
     with_handle = isinstance(resumption, Mapping) and "handle" in resumption
     try:
         with anyio.fail_after(plan.setup_timeout_s):
-            await websocket.send(encode_setup(plan.setup if setup is None else setup), text=True)
+            await websocket.say(encode_setup(plan.setup if setup is None else setup))
             while True:
                 frame = await websocket.next()
                 decoded = decode_server(frame)

@@ -167,7 +167,7 @@ class Link:
                 if message.traced:
                     await self._socket.send_asking(message.frame, _ASKS + b"%d" % self._ledger.last)
                 else:
-                    await self._socket.send(message.frame, text=True)
+                    await self._socket.say(message.frame)
         elif not self._stopping:
             self._waits = True
             try:

@@ -68,6 +68,10 @@ class Opener:
             transcript_is_text=session.modality == "text" and model.speech_only,
         )
 
+    def secrets(self) -> tuple[str, ...]:
+        """Return what no text may show of the credentials that models beside the session have."""
+        return () if self._beside is None else self._beside[1].secrets()
+
     def setup(self, loaded: Loaded) -> dict[str, object]:
         """Return the setup of a session that begins, whoever connects."""
         config = _with_named_model(loaded.config)

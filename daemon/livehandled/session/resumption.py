@@ -10,6 +10,7 @@ from typing import Literal, NamedTuple
 import msgspec
 
 from livehandle_proto.methods import ToolAnswer
+from livehandle_proto.transcripts import ToolUse
 from livehandle_proto.values import FunctionCall
 from livehandled.gemini import frames
 from livehandled.gemini.content import text_content
@@ -19,7 +20,7 @@ from livehandled.session.history import Told, Turn, clipped, history
 from livehandled.session.ledger import Again, Ledger, context_of
 from livehandled.session.outbox import SUPERSEDED, Message, Outbox
 from livehandled.session.plan import Plan
-from livehandled.transcript import KEPT_TURNS, Transcript
+from livehandled.transcript import Transcript, tool_use
 
 
 class Way(NamedTuple):
@@ -56,7 +57,11 @@ class TakenUp(NamedTuple):
     calls: Sequence[FunctionCall] = ()
     """Calls that clients may still answer."""
     lost_at_ms: int | None = None
-    """Wall clock: when it was last connected."""
+    """Wall clock: when an earlier daemon was last connected."""
+    lost_at: float | None = None
+    """Monotonic seconds: when this daemon was last connected."""
+    generation: int = 0
+    """Connections that this daemon has set up for it."""
 
 
 class Resumption:
@@ -107,7 +112,7 @@ class Resumption:
             else:
                 return Way("handle", handle=usable, seed=uncovered)
         known = [*self.ledger.told, *self.ledger.since]
-        said = history(known, self._transcript.window(KEPT_TURNS))
+        said = history(known, self._transcript.said())
         seed = clipped([*said, *self._beside()])
         return Way("reseeded" if seed else "fresh", seed=seed, reason=reason)
 
@@ -193,7 +198,7 @@ class Resumption:
 
     def last_words(self) -> tuple[str, str]:
         """Return what user and model last said, as far as the service knows by the handle."""
-        turns = self._transcript.window(KEPT_TURNS)
+        turns = self._transcript.said()
         known = [turn for turn in reversed(turns) if turn.turn_number < self.covered_turns]
         user = next((turn.user for turn in known if turn.user), "")
         return user, next((turn.model for turn in known if turn.model), "")
@@ -208,7 +213,7 @@ class Resumption:
 
     def _uncovered(self) -> list[Turn] | None:
         """Return the turns since the newest handle; None where not all are known any more."""
-        turns = self._transcript.window(KEPT_TURNS)
+        turns = self._transcript.said()
         newer = [turn for turn in turns if turn.turn_number >= self.covered_turns]
         if not self.ledger.whole or self._transcript.number - self.covered_turns > len(newer):
             return None
@@ -222,3 +227,9 @@ def late_result(call: FunctionCall, answer: ToolAnswer) -> str:
         f"The connection was lost while the function {call.name} was running with {args}. "
         f"It has returned: {result}"
     )
+
+
+def tools_in(messages: Sequence[Message]) -> list[ToolUse]:
+    """Return the answers to calls in messages, as the transcript has them."""
+    answers = [one for message in messages for one in message.answers]
+    return [tool_use(call.name, call.args, answer.response) for call, answer in answers]

@@ -2,9 +2,11 @@
 
 The order for each event is: telemetry, transcript, signals in the state, the voice, extractors;
 then the raw event, then the semantic one. So who gets an event finds the state as it says.
+
+Where redaction is configured it is between those who keep account and those who are told: what
+is published here is as redaction leaves it.
 """
 
-import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 from weakref import WeakSet
@@ -18,13 +20,14 @@ from livehandle_proto.values import ErrorObject, FunctionCall, Phase, Value
 from livehandled.extraction.extractor import Extraction
 from livehandled.gemini.content import as_object
 from livehandled.hub import Hub
+from livehandled.redaction import NOTHING_REDACTED, Redaction
 from livehandled.session.conversation import DISCONNECTED, RECONNECTED, Conversation, SessionEvent
+from livehandled.session.redacted import RedactedEvents, redacted_error
 from livehandled.signals import Signals
 from livehandled.telemetry import Telemetry
 from livehandled.transcript import Transcript
 from livehandled.voice.playback import Playback
-
-_log = logging.getLogger(__name__)
+from livehandled.voice.stall import StallDetector
 
 _SEMANTIC = {
     "connected": "live.connected",
@@ -117,6 +120,19 @@ class Caller(Protocol):
         """Note words of the user."""
 
 
+class Ear(Protocol):
+    """What listens to the sound of both sides."""
+
+    def user(self, pcm: bytes) -> None:
+        """Take sound of the microphone."""
+
+    def model(self, data: str, mime_type: str) -> None:
+        """Take speech of the model, as base64."""
+
+    def cut(self) -> None:
+        """Note that what of it had not been played is not heard."""
+
+
 class Router:
     """Tells the parts of the daemon what happens, and publishes it."""
 
@@ -129,17 +145,24 @@ class Router:
         signals: Signals,
         extraction: Extraction,
         clock: Callable[[], float],
+        redaction: Redaction = NOTHING_REDACTED,
     ) -> None:
         self.voice: Hearer | None = None
         """Of the session there is."""
         self.tools: Caller | None = None
         """Who is told of the model's calls."""
+        self.stall: StallDetector | None = None
+        """What looks out for silence amid a reply."""
+        self.sound: Ear | None = None
+        """Who listens to the sound, while it is recorded."""
         self._hub = hub
         self._telemetry = telemetry
         self._transcript = transcript
         self._signals = signals
         self._extraction = extraction
         self._clock = clock
+        self._redaction = redaction
+        self._redacted = RedactedEvents(redaction) if redaction.reads_texts else None
         self._user_heard = False
         # Weak, for one that is watched for and then never awaited.
         self._phase_watchers: WeakSet[Callable[[Phase], None]] = WeakSet()
@@ -156,42 +179,61 @@ class Router:
     # What the service says.
 
     def wants_raw(self) -> bool:
-        """Return whether anybody asked for the service's messages verbatim."""
-        return self._hub.wanted("session.raw")
+        """Return whether anybody asked for the service's messages verbatim, and may have them."""
+        return self._redacted is None and self._hub.wanted("session.raw")
 
     def route(self, events: Iterable[SessionEvent]) -> None:
         """Tell and publish events, in order."""
         for name, data in events:
-            now = self._clock()
+            now, shown = self._clock(), data
+            if self._redacted is not None:
+                for held in self._redacted.held(name):
+                    self._publish(*held)
+                shown = self._redacted.shown(name, data)
             if isinstance(data, t.Audio):
                 self._model_spoke(data, now)
             elif isinstance(data, t.TurnComplete):
                 self._end_turn(data, now)
                 continue
             elif name != "raw":
-                self._account(name, data, now)
-            self._hub.publish(f"session.{name}", data)
-            semantic = _SEMANTIC.get(name)
-            if semantic is not None:
-                self._hub.publish(semantic, data)
-            elif name in _EDGES and not self._hears_itself():
+                self._account(name, data, shown, now)
+            if self.stall is not None:
+                self.stall.hear(name, now, self._plays_until(now))
+            if self._redacted is None or not self._redacted.withholds(shown):
+                self._publish(name, shown)
+            if name in _EDGES and not self._hears_itself():
                 self._heard(now, speaking=_EDGES[name])
 
+    def _publish(self, name: str, data: Value) -> None:
+        self._hub.publish(f"session.{name}", data)
+        semantic = _SEMANTIC.get(name)
+        if semantic is not None:
+            self._hub.publish(semantic, data)
+
+    def discreet(self, error: LiveHandleError) -> LiveHandleError:
+        """Return the error as redaction leaves it: services quote, and programs too."""
+        return redacted_error(error, self._redaction) if self._redaction.reads_texts else error
+
     def tell(self, error: LiveHandleError) -> None:
-        """Log an error that nobody waits for, and publish it."""
-        _log.warning("%s [%s]", error.message, error.name)
+        """Publish an error that nobody waits for."""
+        error = self.discreet(error)
         self.route([("error", msgspec.convert(error.to_json(), ErrorObject))])
 
     def _model_spoke(self, audio: t.Audio, now: float) -> None:
         chars = len(audio.data)
         self._telemetry.audio_out(chars)
+        if self.sound is not None:
+            self.sound.model(audio.data, audio.mime_type)
         self._telemetry.responded(now, "audio")
         self._model_began()
         if self.voice is not None:
             self.voice.model_spoke(chars, audio.mime_type, now)
-            self._signals.plays_until(self.voice.playback.end(now) or now)
+            self._signals.plays_until(self._plays_until(now))
 
-    def _account(self, name: str, data: Value, now: float) -> None:
+    def _plays_until(self, now: float) -> float:
+        return now if self.voice is None else self.voice.playback.end(now) or now
+
+    def _account(self, name: str, data: Value, shown: Value, now: float) -> None:
         match data:
             case t.Text() if name == "text_delta":
                 self._model_wrote(data.text, now)
@@ -214,7 +256,7 @@ class Router:
             case t.PhaseChange():
                 self._phase_changed(data.phase)
         if name not in _EDGES or not self._hears_itself():
-            self._signals.hear(name, data, now)
+            self._signals.hear(name, shown, now)
         follow = self._followers.get(name)
         if follow is not None:
             follow(now)
@@ -238,6 +280,8 @@ class Router:
 
     def _interrupted(self, now: float) -> None:
         self._telemetry.interrupted()
+        if self.sound is not None:
+            self.sound.cut()
         heard = None
         if self.voice is not None:
             played = self._hub.wanted("live.audio") or self._hub.wanted("session.audio_data")
@@ -284,6 +328,8 @@ class Router:
     def _end_turn(self, data: t.TurnComplete, now: float) -> None:
         figures = self._telemetry.turn_complete(now, data.turn)
         self._signals.hear("turn_complete", data, now)
+        if self.stall is not None:
+            self.stall.stop()
         if data.reason in _CUT_OFF:
             self._transcript.interrupted(None)  # all of it was said: nothing is cut
         turn = self._transcript.end_turn()
@@ -302,6 +348,8 @@ class Router:
         if self.tools is not None:
             self.tools.connection_lost()
         self.route(events)
+        if self.stall is not None:
+            self.stall.stop()
         if not self._hears_itself():
             self._heard(self._clock(), speaking=False)  # the service will not tell of the end
         if self.voice is not None:
@@ -331,9 +379,11 @@ class Router:
         self._user_spoke()
         self._go_on()
 
-    def audio_sent(self, size: int) -> None:
-        """Count microphone audio of `size` bytes."""
-        self._telemetry.audio_in(size)
+    def audio_sent(self, pcm: bytes) -> None:
+        """Count microphone audio."""
+        self._telemetry.audio_in(len(pcm))
+        if self.sound is not None:
+            self.sound.user(pcm)
 
     def video_sent(self) -> None:
         """Note that a picture was sent (Z11)."""
@@ -354,7 +404,10 @@ class Router:
         for call, response in answered:
             self._transcript.tool_called(call.name, call.args, response)
             executed = t.ToolExecution(
-                call_id=call.id, name=call.name, args=call.args, result=as_object(response)
+                call_id=call.id,
+                name=call.name,
+                args=self._redaction.fields(call.args),
+                result=self._redaction.fields(as_object(response)),
             )
             self._hub.publish("live.tool_execution", executed)
         if self.tools is not None:

@@ -1,6 +1,5 @@
 """One conversation with the model, over as many connections as it takes."""
 
-import logging
 import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Literal
@@ -14,7 +13,6 @@ from livehandle_proto import values as v
 from livehandle_proto.errors import LiveHandleError
 from livehandle_proto.methods import ToolAnswer
 from livehandle_proto.tools import Declared
-from livehandle_proto.transcripts import ToolUse
 from livehandled.gemini import frames
 from livehandled.gemini.auth import mask
 from livehandled.gemini.codec import Decoded
@@ -27,15 +25,14 @@ from livehandled.session.outbox import Message, Outbox
 from livehandled.session.plan import Plan, refusal
 from livehandled.session.raw import raw_message
 from livehandled.session.repeats import Repeats
-from livehandled.session.resumption import Resumption, TakenUp, Way
+from livehandled.session.resumption import Resumption, TakenUp, Way, tools_in
 from livehandled.session.rotation import Quiet
 from livehandled.session.router import Router
-from livehandled.transcript import Transcript, tool_use
+from livehandled.session.wiretap import Wiretap
+from livehandled.transcript import Transcript
 
 if TYPE_CHECKING:
     from livehandled.session.link import Link
-
-_log = logging.getLogger(__name__)
 
 _STOP_GRACE_S = 0.8
 _HEARING_S = 2.0
@@ -66,6 +63,7 @@ class Session:
         on_send: Callable[[], None] = lambda: None,
         patient: bool = False,
         taken_up: TakenUp | None = None,
+        wiretap: Wiretap | None = None,
     ) -> None:
         before = taken_up or TakenUp()
         self.plan = plan
@@ -80,7 +78,7 @@ class Session:
         self.instruction = before.instruction
         """What `update_instruction` said last, None before: every setup carries it."""
         self.declarations = Declarations(plan)
-        self.generation = 0
+        self.generation = before.generation
         self.reconnects = before.reconnects
         self.state: v.ConnectionState | None = None
         self.ended: v.Ended | None = None
@@ -90,6 +88,10 @@ class Session:
         self.established = False
         """Whether the session was set up, by this daemon."""
         self.outbox = outbox
+        self.wiretap = wiretap or Wiretap()
+        """Where its connections can be listened to."""
+        self.unfinished = False
+        """Whether it ended for want of credentials, and `connect` goes on with it."""
         self.scope = anyio.CancelScope()
         """What the supervisor runs in."""
         self.stop_reason: Literal["disconnected", "stopped"] | None = None
@@ -104,7 +106,7 @@ class Session:
         self._clock = clock
         self._link: Link | None = None
         self._began_at: float | None = None
-        self._lost_at = clock()
+        self._lost_at = clock() if before.lost_at is None else before.lost_at
         if before.lost_at_ms is not None:
             self._lost_at -= max(0, now_ms() - before.lost_at_ms) / 1000
         self._dropped_before = outbox.dropped
@@ -242,6 +244,8 @@ class Session:
 
     def stop(self, reason: Literal["disconnected", "stopped"]) -> None:
         """Begin to end the session; `done` tells when it has."""
+        if reason == "disconnected":
+            self.unfinished = False
         if self.open:
             self.stop_reason = reason
             if self.conversation.phase != "disconnected":  # as it is between two connections
@@ -254,7 +258,7 @@ class Session:
                 self.scope.cancel()
 
     def tell(self, error: LiveHandleError) -> None:
-        """Log an error that nobody waits for, and publish it."""
+        """Publish an error that nobody waits for."""
         self._router.tell(error)
 
     def describe(self, *, backend: str, model: str) -> v.Session:
@@ -299,6 +303,25 @@ class Session:
         """Return what another connection, of this daemon's or of the next, has to be told."""
         return self._left if self.ended is not None else self.resumption.again(self.outbox)
 
+    def left(self) -> TakenUp:
+        """Return what another session needs to go on from where this one stands or has ended."""
+        again, resumption = self.again(), self.resumption
+        return TakenUp(
+            session_id=self.id,
+            turns=self.conversation.turns,
+            reconnects=self.reconnects,
+            covered_turns=resumption.covered_turns,
+            instruction=self.instruction,
+            handle=resumption.kept,
+            unsent=again.messages,
+            owed=again.owed,
+            told=list(resumption.ledger.told),
+            since=again.since,
+            calls=self.answerable(),
+            lost_at=self._lost_at,
+            generation=self.generation,
+        )
+
     def answerable(self) -> list[v.FunctionCall]:
         """Return the calls that clients may still answer, be it as text alone."""
         return list((self.conversation.lost_calls | self.conversation.open_calls).values())
@@ -311,12 +334,16 @@ class Session:
         return not self.established and self._taken_up is None
 
     def discreet(self, error: LiveHandleError) -> LiveHandleError:
-        """Return the error without a resumption handle, which the service may have said again."""
+        """Return the error without what the service may have said again.
+
+        That is a resumption handle, or what redaction masks.
+        """
         data = {
             name: mask(value, self._handles) if isinstance(value, str) else value
             for name, value in error.data.items()
         }
-        return LiveHandleError(error.name, mask(error.message, self._handles), **data)
+        masked = LiveHandleError(error.name, mask(error.message, self._handles), **data)
+        return self._router.discreet(masked)
 
     @property
     def _handles(self) -> list[str]:
@@ -385,13 +412,6 @@ class Session:
         if not first:
             self._resumed(way, now)
         self._settled.set()
-        _log.info(
-            "session %s: connection %d is set up at %s, %s",
-            self.id,
-            self.generation,
-            public(self.plan.url),
-            "new" if first else way.restored,
-        )
 
     def conversing(self, link: "Link", instruction: str | None, tools: Tools) -> None:
         """Note the connection that carries the session from here on, and what its setup said."""
@@ -475,7 +495,6 @@ class Session:
         self._hurried = anyio.Event()
         told = t.Reconnecting(attempt=attempt, delay_ms=round(delay_s * 1000), cause=cause)
         self._router.route([("reconnecting", told)])
-        _log.info("session %s: attempt %d in %.1f s: %s", self.id or "-", attempt, delay_s, cause)
 
     async def hurried(self) -> None:
         """Wait until somebody does not want to wait for the next attempt any longer."""
@@ -492,18 +511,20 @@ class Session:
         """End the session, and tell everybody who waits."""
         self._error = error if not self.established else None
         self._left = self.again()
+        if error is not None and not self.first:
+            # What else an earlier session cannot be taken up for is as little its own fault.
+            self.unfinished = error.name.startswith("auth.") or not self.established
         self.ended = ended
         self.state = "failed" if ended.reason in {"failed", "closed"} else None
         self._link = self._retry = None
         self.outbox.clear()
         if error is not None:
             self.tell(error)
-        if self.stop_reason != "stopped":  # an end for good: what is open ends with it
+        if self.stop_reason != "stopped" and not self.unfinished:  # for good, with what is open
             self._router.route(self.conversation.end())
         if self.conversation.phase != "disconnected":
             self._router.route(self.conversation.move("disconnected"))
         self._router.route([("disconnected", ended)])
-        _log.info("session %s ended: %s", self.id or "-", ended.reason)
         self._settled.set()
         self._done.set()
 
@@ -512,7 +533,7 @@ class Session:
     def _connection(self, state: v.ConnectionState) -> v.Connection:
         shown = v.Connection(state=state, generation=self.generation, url=public(self.plan.url))
         if self._retry is None:
-            return shown
+            return replace(shown, cause=None if self.ended is None else self.ended.message)
         attempt, at, cause = self._retry
         left_ms = max(0, round((at - self._clock()) * 1000))
         return replace(shown, attempt=attempt, retry_in_ms=left_ms, cause=cause)
@@ -564,12 +585,6 @@ class Session:
     def _look(self) -> None:
         if self._link is not None:
             self._link.look()
-
-
-def tools_in(messages: Sequence[Message]) -> list[ToolUse]:
-    """Return the answers to calls in messages, as the transcript has them."""
-    answers = [one for message in messages for one in message.answers]
-    return [tool_use(call.name, call.args, answer.response) for call, answer in answers]
 
 
 def close_of(error: LiveHandleError) -> v.Close:

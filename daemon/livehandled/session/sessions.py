@@ -1,12 +1,12 @@
 """The one session there is at a time: how it is opened, with its voice, and how it is ended."""
 
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 
 from anyio.abc import TaskGroup
 
 from livehandle_proto.errors import LiveHandleError
 from livehandle_proto.tools import Declared
-from livehandled.config.loader import Loaded
+from livehandled.config.loader import Loaded, overrides, with_overrides
 from livehandled.context import PendingContext
 from livehandled.extraction.extractor import Extraction
 from livehandled.gemini.opening import Function, declarations
@@ -16,6 +16,7 @@ from livehandled.session.resumption import TakenUp
 from livehandled.session.router import Router
 from livehandled.session.session import Session
 from livehandled.session.voice import Voice
+from livehandled.session.wiretap import Wiretap
 from livehandled.session.writer import not_connected, say
 from livehandled.transcript import Transcript
 from livehandled.voice.reactor import Rule
@@ -51,12 +52,17 @@ class Sessions:
         self.outbox = Outbox(
             limit=base.limits.outbox_frames, media_s=base.limits.outbox_media_ms / 1000
         )
+        self.wiretap = Wiretap()
+        """Where the connections of all of them can be listened to."""
         self.on_send: Callable[[], None] = _nothing
         """Called when something was put that must arrive."""
         self.functions: Sequence[Function] = ()
         """What clients carry out, beside the functions of the configuration."""
         self.tasks: TaskGroup | None = None
         """Without one, nothing can be opened."""
+        self.untaken: tuple[Mapping[str, object], TakenUp] | None = None
+        """A session of an earlier daemon's that could not be taken up: with which changes to the
+        configuration, and what is left of it."""
         self._opening = opening
         self._context = context
         self._router = router
@@ -67,6 +73,12 @@ class Sessions:
         self._now_ms = now_ms
         self._look = look
         self._opens_on_use = base.session.connect != "manual"
+
+    def configure(self, base: Loaded) -> None:
+        """Open the next session with another configuration; one that is open keeps its own."""
+        self._opening.base = base
+        if self.current is None or not (self.current.open or self.current.unfinished):
+            self.loaded = base
 
     def start(self, task: Callable[..., Coroutine[object, object, None]], *args: object) -> None:
         """Start a task of the session's."""
@@ -79,7 +91,7 @@ class Sessions:
         Raises `session.not_connected`, or why none can be opened.
         """
         if self._opens_on_use:
-            return self.open(self._opening.base)
+            return self.open_or_go_on()
         return self.existing()
 
     def existing(self) -> Session:
@@ -92,13 +104,24 @@ class Sessions:
         """Return whether a send finds a session, or opens one."""
         return self._opens_on_use or (self.current is not None and self.current.open)
 
+    def open_or_go_on(self) -> Session:
+        """Open a session, which goes on with one that is unfinished. Raises what `open` raises."""
+        left, last = self.untaken, self.current
+        if last is not None:
+            left = (overrides(self.loaded), last.left()) if last.unfinished else None
+        if left is None:
+            return self.open(self._opening.base)
+        changes, taken_up = left
+        return self.open(with_overrides(self._opening.base, changes), taken_up=taken_up)
+
     def open(
         self, loaded: Loaded, *, patient: bool = False, taken_up: TakenUp | None = None
     ) -> Session:
         """Open a session. Once it has ended, an explicit connect alone opens another.
 
         What is refused is refused before anything has changed. `patient`: its first connection
-        is tried until it succeeds. `taken_up`: it is that of an earlier daemon.
+        is tried until it succeeds. `taken_up`: it goes on with that of an earlier daemon, or with
+        one that is `unfinished`.
         """
         if self.tasks is None:
             raise LiveHandleError(
@@ -126,8 +149,9 @@ class Sessions:
             greet=lambda session: self._greet(session, loaded.config.session.greeting),
             look=self._look,
             on_send=self.on_send,
-            patient=patient or taken_up is not None,
+            patient=patient,
             taken_up=taken_up,
+            wiretap=self.wiretap,
         )
         session.declarations.functions = self.functions
         voice = Voice(
@@ -183,8 +207,22 @@ class Sessions:
         """End the session, and return what can be awaited for that. No send opens another."""
         self._opens_on_use = False
         if self.current is not None:
+            unfinished = self.current.unfinished
             self.current.stop("disconnected")
+            if unfinished:
+                self.on_send()  # nobody is to go on with it any more
         return self._ended(self.current)
+
+    def forget(self) -> None:
+        """Be as before the first session. Raises `session.already_connected` while one lasts."""
+        if self.current is not None and self.current.ended is None:
+            raise LiveHandleError(
+                "session.already_connected", "A session is open: call disconnect first."
+            )
+        self._extraction.restart()
+        self.outbox.clear()
+        self.current = self.voice = self.untaken = None
+        self.loaded = self._opening.base
 
     def leave(self) -> None:
         """Open nothing any more: the handle is being left."""

@@ -1,6 +1,7 @@
 """Keeps a session connected: opens its connections one after another, until it is over."""
 
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 
 import anyio
 from anyio.lowlevel import checkpoint_if_cancelled
@@ -8,12 +9,15 @@ from anyio.lowlevel import checkpoint_if_cancelled
 from livehandle_proto import values as v
 from livehandle_proto.errors import LiveHandleError
 from livehandled.gemini.closing import action_of
+from livehandled.gemini.codec import encode_setup
+from livehandled.gemini.endpoints import public
 from livehandled.session.connection import open_connection, set_up
 from livehandled.session.link import Link
 from livehandled.session.resumption import Way
 from livehandled.session.retry import Loss, Retries
 from livehandled.session.rotation import Rotation
 from livehandled.session.session import Session, close_of
+from livehandled.session.wiretap import Connected
 
 _MOST_REFUSALS = 2
 """Setups with the same handle."""
@@ -66,7 +70,7 @@ class Supervisor:
             lost = await self._connection(way)
             if session.stop_reason is not None:
                 return None
-            if lost is not None and session.first and not session.patient:
+            if lost is not None and not session.established and not session.patient:
                 return lost
             action: Loss = "rotate" if lost is None else action_of(lost)
             unheard = self._asked and not self._set_up
@@ -109,7 +113,9 @@ class Supervisor:
         session, plan = self._session, self._session.plan
         self._asked = self._set_up = self._relieved = False
         try:
-            async with open_connection(plan) as socket:
+            async with AsyncExitStack() as stack:
+                socket = await stack.enter_async_context(open_connection(plan))
+                stack.enter_context(session.wiretap.connected(socket, _connected(session)))
                 await checkpoint_if_cancelled()  # `stop` may have come first by a hair
                 session.handshaking()
                 instruction, tools = session.instruction, session.declarations.asked()
@@ -122,6 +128,7 @@ class Supervisor:
                 )
                 frame, answer = await set_up(socket, plan, setup)
                 await checkpoint_if_cancelled()
+                session.wiretap.set_up(encode_setup(setup), frame)
                 now = self._clock()
                 self._set_up = True
                 self._since = now
@@ -142,6 +149,7 @@ class Supervisor:
                 session.conversing(link, instruction, tools)
                 session.take(frame, answer)
                 await link.run()
+                session.wiretap.closed(link.lost)
                 self._rotated = link.rotation.why
                 lost = None if link.lost is None else session.discreet(link.lost)
                 if session.stop_reason is None:
@@ -160,3 +168,17 @@ def _failed(error: LiveHandleError, established: bool) -> v.Ended:
     if established and close.code is not None:
         return v.Ended(reason="closed", code=close.code, message=close.reason or error.message)
     return v.Ended(reason="failed", code=close.code, message=error.message)
+
+
+def _connected(session: Session) -> Connected:
+    """Return a connection that has just been opened, for one who listens to it."""
+    plan = session.plan
+    return Connected(
+        session=session.id,
+        generation=session.generation + 1,
+        model=plan.model,
+        backend=plan.backend,
+        url=public(plan.url),
+        secrets=plan.secrets,
+        handles=session.resumption.handles.known,
+    )

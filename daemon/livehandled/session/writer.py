@@ -108,7 +108,7 @@ class Writer:
         pcm, text = payload.pcm(data)
         session = self._for_the_user()
         session.put(Message(frames.audio(text), "media"))
-        self._router.audio_sent(len(pcm))
+        self._router.audio_sent(pcm)
         return Sent(session)
 
     def send_video(self, data: bytes | str) -> Sent:

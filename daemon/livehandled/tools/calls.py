@@ -15,6 +15,7 @@ from livehandle_proto.methods import ToolAnswer
 from livehandle_proto.tools import CancelReason, ToolCall, ToolCancel, ToolsRespond
 from livehandle_proto.values import FunctionCall
 from livehandled.gemini.content import is_deep
+from livehandled.log import ids
 from livehandled.session import payload
 from livehandled.tools.pending import Batch, Pending, PendingCalls
 from livehandled.tools.registry import Client, Table
@@ -37,7 +38,7 @@ class Calls:
         *,
         answer: Callable[[Sequence[ToolAnswer]], object],
         clock: Callable[[], float],
-        max_repeats: int,
+        max_repeats: Callable[[], int],
     ) -> None:
         self._answer = answer
         self._clock = clock
@@ -187,7 +188,11 @@ class Calls:
             deadline = self._clock() + tool.registration.timeout_s
             self._pending.add(Pending(call, tool.registration, batch, deadline), self._over)
         else:
-            _log.warning("two calls of %s have one id: one is carried out", call.name[:80])
+            _log.warning(
+                "two calls of %s have one id: one is carried out",
+                call.name[:80],
+                extra=ids(call=call.id[:80]),
+            )
 
     def _gives_way(self, key: str) -> bool:
         """Return whether the model means no other call by the id that it gives a call.
@@ -212,7 +217,12 @@ class Calls:
         try:
             take_back = client.ask("tool.call", asked)
         except LiveHandleError as error:
-            _log.warning("%s cannot be asked for %s: %s", client.id, call.name, error.message)
+            _log.warning(
+                "a client cannot be asked for %s: %s",
+                call.name[:80],
+                error.message,
+                extra=ids(client=client.id, call=call.id[:80]),
+            )
             self._finish(pending)
             self._fail_of(pending, "too_large", f"The arguments of {call.name} are too large.")
             return

@@ -1,6 +1,7 @@
 """A model that makes the same call again and again: a hundred times in one report (wire 4.1)."""
 
 from collections import Counter
+from collections.abc import Callable
 
 import msgspec
 
@@ -14,7 +15,7 @@ _encode = msgspec.json.Encoder(order="deterministic").encode
 class Repetition:
     """Counts calls of one function with the same arguments since the user's last words."""
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: Callable[[], int]) -> None:
         self._most = most
         self._made: Counter[tuple[str, bytes]] = Counter()
 
@@ -28,4 +29,4 @@ class Repetition:
         self._made[signature] += 1
         if len(self._made) > _MOST_SIGNATURES:
             del self._made[next(iter(self._made))]
-        return self._made[signature] > self._most
+        return self._made[signature] > self._most()

@@ -55,7 +55,7 @@ class Tools:
     def __init__(
         self,
         model: Model,
-        config: Config,
+        config: Callable[[], Config],
         *,
         answer: Callable[[Sequence[ToolAnswer]], object],
         clock: Callable[[], float],
@@ -64,12 +64,11 @@ class Tools:
         self.deadline: float | None = None
         """When `due` is to be called; None if nothing waits."""
         self._model = model
-        self._timeout_s = config.timeout_ms / 1000
-        self._grace_s = config.grace_ms / 1000
+        self._config = config
         self._clock = clock
         self._look = look
         self._registry = Registry()
-        self._calls = Calls(answer=answer, clock=clock, max_repeats=config.max_repeats)
+        self._calls = Calls(answer=answer, clock=clock, max_repeats=lambda: config().max_repeats)
 
     # What clients say.
 
@@ -88,7 +87,7 @@ class Tools:
                 if tool.registration is registration
             }
         else:
-            registration = Registration(client, self._timeout_s)
+            registration = Registration(client, self._config().timeout_ms / 1000)
             functions = {}
         if params.declarations is not None:
             functions = declared(params.declarations)
@@ -208,7 +207,7 @@ class Tools:
         gone = [
             one
             for one in self._registry.registrations()
-            if one.client is None and one.gone_at + self._grace_s <= now
+            if one.client is None and one.gone_at + self._grace_s() <= now
         ]
         if gone:
             self._end(gone)
@@ -228,10 +227,13 @@ class Tools:
         self._calls.adopt(table)
         self._plan()
 
+    def _grace_s(self) -> float:
+        return self._config().grace_ms / 1000
+
     def _plan(self) -> None:
         """Find out when `due` is to be called."""
         graces = [
-            one.gone_at + self._grace_s
+            one.gone_at + self._grace_s()
             for one in self._registry.registrations()
             if one.client is None
         ]

@@ -155,10 +155,11 @@ def seconds_of(base64_length: int, mime_type: str) -> float:
     The rate is that of a MIME type such as `audio/pcm;rate=24000`; a missing or impossible one
     counts as 24,000 Hz. Padding may make it one sample too long.
     """
-    return base64_length * 3 / 4 / _BYTES_PER_SAMPLE / _rate_of(mime_type)
+    return base64_length * 3 / 4 / _BYTES_PER_SAMPLE / rate_of(mime_type)
 
 
-def _rate_of(mime_type: str) -> int:
+def rate_of(mime_type: str) -> int:
+    """Return the rate of a MIME type in Hz; 24,000 where it has none that can be."""
     for parameter in mime_type.split(";")[1:]:
         name, _, value = parameter.partition("=")
         if name.strip().lower() == "rate":

@@ -1,5 +1,6 @@
 """The asynchronous client against a scripted daemon, over a real socket, on both event loops."""
 
+import socket
 import threading
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import anyio.to_thread
 import pytest
 
 from livehandle import AsyncClient, AsyncSubscription, LiveHandleError
+from livehandle.connection import connect
 from support.scripted_daemon import (
     HANG_UP,
     Reply,
@@ -243,6 +245,22 @@ async def test_a_daemon_that_says_nothing_is_given_up(monkeypatch: pytest.Monkey
     ):
         async with AsyncClient.open(str(daemon.path)):
             pass
+
+
+async def test_a_daemon_that_is_only_busy_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    attempts: list[str] = []
+
+    def busy_at_first(where: str, timeout: float) -> socket.socket:
+        attempts.append(where)
+        if len(attempts) == 1:
+            raise LiveHandleError("daemon.unreachable", "Busy.") from BlockingIOError()
+        return connect(where, timeout)
+
+    monkeypatch.setattr("livehandle.async_client.connect", busy_at_first)
+    with scripted_daemon({"daemon.hello": HELLO}) as daemon:
+        async with AsyncClient.open(str(daemon.path)) as live:
+            assert live.daemon["version"] == "1"
+    assert len(attempts) == 2
 
 
 async def test_no_daemon_says_how_to_start_one(tmp_path: Path) -> None:

@@ -378,6 +378,28 @@ def test_a_function_is_carried_out_until_it_is_unregistered() -> None:
     assert daemon.sent("tools.unregister") == [{"registration": "r1"}]
 
 
+def test_a_call_that_was_given_up_is_not_waited_for_with_a_closed_client() -> None:
+    with scripted_daemon({"daemon.hello": HELLO, "done": lines()}) as daemon:
+        live = client(daemon)
+        call = live.begin("done")
+        with pytest.raises(LiveHandleError, match="did not answer within"):
+            live.wait(call, timeout=0.0)
+        live.close()
+        with pytest.raises(LiveHandleError, match="This client is closed"):
+            live.wait(call)
+
+
+def test_a_coroutine_function_is_not_for_the_blocking_client() -> None:
+    async def late() -> None:
+        """Do nothing."""
+
+    script = {"daemon.hello": HELLO}
+    refused = pytest.raises(TypeError, match="use AsyncClient")
+    with scripted_daemon(script) as daemon, client(daemon) as live, refused:
+        live.register(late)
+    assert daemon.sent("tools.register") == []
+
+
 # A socket that is full
 
 
@@ -386,10 +408,11 @@ def pair() -> Iterator[tuple[Client, socket.socket]]:
     """A client that has been greeted, and the other end of its socket."""
     ours, theirs = socket.socketpair(socket.AF_UNIX)
     theirs.settimeout(_S)
+    theirs.sendall(b'{"id":1,"result":{}}\n')
     with private_directory() as directory, theirs:
-        live = Client(ours, str(directory / "s"), client="a test")
-        theirs.sendall(b'{"id":1,"result":{}}\n')
-        live._until(lambda: live._wire.ready, _S)
+        with pytest.MonkeyPatch.context() as at_first:
+            at_first.setattr("livehandle.client.connect", lambda _: ours)
+            live = Client.open(str(directory / "s"), client="a test")
         theirs.recv(4096)
         yield live, theirs
         live.close()
@@ -454,6 +477,26 @@ def test_an_answer_to_the_model_is_on_its_way_when_the_wait_is_over(
         live.phase()
     sent = json.loads(daemon.recv(4096))
     assert sent["params"] == {"call_id": "c1", "result": 3}
+
+
+def test_a_client_that_waits_already_says_that_each_thread_needs_its_own(
+    pair: tuple[Client, socket.socket],
+) -> None:
+    live, daemon = pair
+    refused: list[str] = []
+
+    def another() -> None:
+        with pytest.raises(RuntimeError) as error:
+            live.phase()
+        refused.append(str(error.value))
+
+    with live._alone:
+        thread = threading.Thread(target=another)
+        thread.start()
+        thread.join(_S)
+    assert refused == ["This Client waits already: open one for each thread."]
+    with serving(daemon, b'{"id":2,"result":{"phase":"active"}}\n'):
+        assert live.phase() == {"phase": "active"}
 
 
 def test_the_names_of_the_library_are_all_there() -> None:

@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+import wave
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -47,7 +48,27 @@ def test_the_hello_programs_carry_out_a_call_and_print_the_reply(
     assert said.strip() == SAID
 
 
-@pytest.mark.parametrize("program", ["hello.py", "hello_async.py"])
+def test_a_recording_is_spoken_and_answered(daemon: DaemonProcess, tmp_path: Path) -> None:
+    words = tmp_path / "words.wav"
+    hello = ROOT / "client" / "livectl" / "data" / "hello.wav"
+    with wave.open(str(hello)) as whole, wave.open(str(words), "wb") as part:
+        part.setparams(whole.getparams())
+        part.writeframes(whole.readframes(16_000))
+    said = output_of([sys.executable, str(EXAMPLES / "speak.py"), str(words)], daemon.path)
+    assert re.search(r"\d s of speech\]", said)
+
+
+def test_a_program_without_a_daemon_is_told_what_to_do(tmp_path: Path) -> None:
+    command = [sys.executable, str(EXAMPLES / "speak.py"), "none.wav"]
+    environ = environment(tmp_path, {"LIVEHANDLE_SOCKET": str(tmp_path / "none")})
+    done = subprocess.run(
+        command, capture_output=True, text=True, env=environ, timeout=40, check=False
+    )
+    assert done.stderr.startswith("daemon.unreachable: No daemon answers at ")
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("program", ["hello.py", "hello_async.py", "speak.py"])
 def test_the_readme_shows_the_program_as_it_is(program: str) -> None:
     blocks = re.findall(r"```python\n(.*?)```", (FOLDER / "README.md").read_text(), re.DOTALL)
     assert (EXAMPLES / program).read_text() in blocks

@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from livehandle.feeds import BUFFER_BYTES, READ_BYTES, Feed
+from livehandle.calls import anew
+from livehandle.feeds import BUFFER_BYTES, LIMIT_BYTES, Feed
 from livehandle.toolbox import Registration, ToolCall
-from livehandle.wire import MAX_LINE_BYTES, Backoff, Wire, anew
+from livehandle.wire import MAX_LINE_BYTES, Wire
 from livehandle_proto.errors import LiveHandleError
 from support.scripted_daemon import event
 
@@ -37,7 +38,7 @@ class Rig:
 
     def connected(self, **hello: object) -> list[Message]:
         """Connect, and be greeted; return what was asked beside hello."""
-        self.wire.backoff.next_s()
+        self.wire.next_delay_s()
         self.wire.connected()
         first, *others = self.asked()
         assert first["method"] == "daemon.hello"
@@ -49,6 +50,10 @@ class Rig:
         lines = bytes(self.wire.outbox).splitlines()
         self.wire.outbox.clear()
         return [json.loads(line) for line in lines]
+
+    def lost(self) -> LiveHandleError:
+        """Lose the connection, at the daemon's end of it."""
+        return self.wire.lost(None)
 
     def is_ready(self) -> bool:
         return self.wire.ready
@@ -72,7 +77,7 @@ class Rig:
 
     def subscribed(self, name: str = "e1", **more: object) -> Feed:
         """Subscribe, and have it answered."""
-        feed = Feed("events", topics=["live.*"], since=None, snapshot=False)
+        feed = Feed("events", ["live.*"], None, False)
         self.wire.feeds.subscribe(feed)
         (request,) = self.asked()
         self.answer(request, {"subscription": name, "cursor": "k3f9:0", **more})
@@ -132,23 +137,18 @@ def test_a_daemon_that_refuses_hello_says_why() -> None:
 
 
 def test_attempts_are_made_at_once_then_ever_later_to_two_seconds() -> None:
-    backoff = Backoff()
-    delays = [backoff.next_s() for _ in range(9)]
+    wire = Rig().wire
+    delays = [wire.next_delay_s() for _ in range(9)]
     assert delays == [0.0, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 2.0, 2.0]
-    assert backoff.attempts == 9
-
-
-def test_attempts_go_on_for_days() -> None:
-    backoff = Backoff()
-    assert [backoff.next_s() for _ in range(5000)][-1] == 2.0
+    assert wire.attempts == 9
 
 
 def test_the_wait_begins_anew_once_the_daemon_has_answered(rig: Rig) -> None:
-    rig.wire.lost()
-    rig.wire.backoff.next_s()
-    rig.wire.backoff.next_s()
+    rig.lost()
+    rig.wire.next_delay_s()
+    rig.wire.next_delay_s()
     rig.connected()
-    assert rig.wire.backoff.next_s() == 0.0
+    assert rig.wire.next_delay_s() == 0.0
 
 
 # Calls
@@ -164,18 +164,18 @@ def test_answers_may_come_in_another_order(rig: Rig) -> None:
 
 
 def test_a_request_is_json_rpc_in_one_line(rig: Rig) -> None:
-    rig.wire.begin("send_text", {"text": "a\nb é \ud800"})
+    rig.wire.begin("send_text", {"text": "a\nb é \u2028"})
     assert rig.wire.outbox.count(b"\n") == 1
     (request,) = rig.asked()
     assert request == {
         "jsonrpc": "2.0",
         "id": 2,
         "method": "send_text",
-        "params": {"text": "a\nb é \ud800"},
+        "params": {"text": "a\nb é \u2028"},
     }
 
 
-@pytest.mark.parametrize("value", [float("nan"), {1, 2}, object()])
+@pytest.mark.parametrize("value", [float("nan"), {1, 2}, object(), "\ud800"])
 def test_what_is_no_json_is_not_sent(rig: Rig, value: object) -> None:
     with pytest.raises((TypeError, ValueError)):
         rig.wire.begin("state.set", {"key": "a", "value": value})
@@ -216,7 +216,7 @@ def test_a_call_that_is_given_up_is_forgotten(rig: Rig) -> None:
 
 
 def test_a_subscription_is_not_forgotten_with_its_call(rig: Rig) -> None:
-    feed = Feed("events", topics=None, since=None, snapshot=False)
+    feed = Feed("events", None, None, False)
     rig.wire.forget(rig.wire.feeds.subscribe(feed))
     rig.wire.feeds.close(feed)
     rig.answer(rig.asked()[0], {"subscription": "e1", "cursor": "k3f9:0"})
@@ -251,12 +251,23 @@ def test_a_partial_line_is_thrown_away_with_its_connection(rig: Rig) -> None:
     feed = rig.subscribed()
     line = event("live.text_delta", 1, text="whole")
     rig.wire.received(line + line[:40])
-    rig.wire.lost()
+    rig.lost()
     (again,) = rig.connected()
     rig.answer(again, {"subscription": "e1", "cursor": "k3f9:1"})
     rig.wire.received(event("live.text_delta", 2, text="next"))
     texts = [data["text"] for topic, data in rig.taken(feed) if topic == "live.text_delta"]
     assert texts == ["whole", "next"]
+
+
+def test_a_daemon_says_what_it_is_and_no_echo() -> None:
+    echo: Message = {"method": "daemon.hello", "params": {}}
+    answers: list[Message] = [echo, {"result": None}, {"result": [1]}]
+    for answer in answers:
+        rig = Rig()
+        rig.wire.connected()
+        with pytest.raises(LiveHandleError, match="is not livehandled"):
+            rig.say({"jsonrpc": "2.0", "id": rig.asked()[0]["id"], **answer})
+        assert not rig.is_ready()
 
 
 @pytest.mark.parametrize("line", [b"HTTP/1.1 400 Bad\n", b"[]\n", b"7\n", b"\xff\n", b"[" * 9000])
@@ -272,7 +283,7 @@ def test_what_is_no_message_is_no_daemon(rig: Rig, line: bytes) -> None:
 def test_calls_in_flight_fail_and_are_not_made_again(rig: Rig) -> None:
     calls = [rig.wire.begin("done", {}), rig.wire.begin("phase", {})]
     rig.asked()
-    rig.wire.lost()
+    rig.lost()
     errors = []
     for call in calls:
         assert call.done
@@ -287,23 +298,24 @@ def test_calls_in_flight_fail_and_are_not_made_again(rig: Rig) -> None:
 def test_calls_in_flight_fail_with_what_the_daemon_said_last(rig: Rig) -> None:
     call = rig.wire.begin("send_text", {"text": "x"})
     error = LiveHandleError("wire.too_long", "Send shorter lines.").to_json()
-    rig.say({"jsonrpc": "2.0", "id": None, "error": error})
-    assert rig.wire.lost().name == "wire.too_long"
+    with pytest.raises(LiveHandleError) as said:
+        rig.say({"jsonrpc": "2.0", "id": None, "error": error})
+    assert rig.wire.lost(said.value).name == "wire.too_long"
     with pytest.raises(LiveHandleError, match="shorter"):
         call.result()
-    assert rig.wire.lost().name == "daemon.unreachable"
+    assert rig.lost().name == "daemon.unreachable"
 
 
 def test_what_was_not_sent_is_not_sent_on_the_next_connection(rig: Rig) -> None:
     rig.wire.begin("send_text", {"text": "x"})
-    rig.wire.lost()
+    rig.lost()
     assert rig.wire.outbox == b""
 
 
 def test_a_subscription_goes_on_after_its_last_event(rig: Rig) -> None:
     feed = rig.subscribed()
     rig.wire.received(event("live.text_delta", 5, text="a"))
-    rig.wire.lost()
+    rig.lost()
     (again,) = rig.connected()
     assert again["method"] == "events"
     assert again["params"] == {"topics": ["live.*"], "since": "k3f9:5"}
@@ -317,8 +329,8 @@ def test_a_subscription_goes_on_after_its_last_event(rig: Rig) -> None:
 
 def test_a_loss_is_told_with_its_error_and_the_return_with_its_attempt(rig: Rig) -> None:
     feed = rig.subscribed()
-    rig.wire.lost()
-    rig.wire.backoff.next_s()
+    rig.lost()
+    rig.wire.next_delay_s()
     rig.wire.lost(LiveHandleError("daemon.unreachable", "Gone."))  # an attempt that failed
     rig.connected()
     (lost, gone), (back, how) = rig.taken(feed)
@@ -329,25 +341,25 @@ def test_a_loss_is_told_with_its_error_and_the_return_with_its_attempt(rig: Rig)
 
 def test_a_subscription_without_events_goes_on_after_its_answer(rig: Rig) -> None:
     rig.subscribed()
-    rig.wire.lost()
+    rig.lost()
     assert rig.connected()[0]["params"]["since"] == "k3f9:0"
 
 
 def test_a_reset_is_told_with_the_snapshot_and_its_cursor_counts(rig: Rig) -> None:
     feed = rig.subscribed()
-    rig.wire.lost()
+    rig.lost()
     (again,) = rig.connected()
     snapshot = {"phase": "active"}
     answer = {"subscription": "e1", "cursor": "new:1", "reset": True, "snapshot": snapshot}
     rig.answer(again, answer)
     assert rig.taken(feed)[-1] == ("client.reset", snapshot)
-    rig.wire.lost()
+    rig.lost()
     assert rig.connected()[0]["params"]["since"] == "new:1"
 
 
 def test_a_subscription_that_is_refused_later_ends_with_the_error(rig: Rig) -> None:
     feed = rig.subscribed()
-    rig.wire.lost()
+    rig.lost()
     (again,) = rig.connected()
     rig.refuse(again, "events.bad_cursor")
     assert feed.has_news
@@ -356,15 +368,15 @@ def test_a_subscription_that_is_refused_later_ends_with_the_error(rig: Rig) -> N
     with pytest.raises(LiveHandleError) as ended:
         rig.wire.feeds.take(feed)
     assert ended.value.name == "events.bad_cursor"
-    rig.wire.lost()
+    rig.lost()
     assert rig.connected() == []
 
 
 def test_a_subscription_that_was_never_answered_is_not_taken_up(rig: Rig) -> None:
-    feed = Feed("events", topics=None, since=None, snapshot=False)
+    feed = Feed("events", None, None, False)
     call = rig.wire.feeds.subscribe(feed)
     rig.asked()
-    rig.wire.lost()
+    rig.lost()
     assert rig.connected() == []
     assert call.done
 
@@ -374,13 +386,13 @@ def test_events_of_a_subscription_that_has_ended_are_nobodys(rig: Rig) -> None:
     rig.wire.feeds.close(feed)
     assert [r["method"] for r in rig.asked()] == ["unsubscribe"]
     rig.wire.received(event("live.text_delta", 1, text="late"))
-    assert feed.is_empty
-    rig.wire.lost()
+    assert not feed.waiting
+    rig.lost()
     assert rig.connected() == []
 
 
 def test_a_subscription_whose_reader_left_early_is_ended_when_it_is_there(rig: Rig) -> None:
-    feed = Feed("subscribe", topics=None, since=None, snapshot=True)
+    feed = Feed("subscribe", None, None, True)
     rig.wire.feeds.subscribe(feed)
     (request,) = rig.asked()
     assert request["params"] == {"snapshot": True}
@@ -452,7 +464,7 @@ def test_nothing_is_held_up_for_a_call_a_function_or_another_reader(rig: Rig) ->
 
 def test_who_must_be_read_past_lags_and_then_goes_on_where_it_was(rig: Rig) -> None:
     feed = rig.subscribed()
-    last = fill(rig, BUFFER_BYTES + READ_BYTES + 10_000)
+    last = fill(rig, LIMIT_BYTES)
     assert rig.asked() == []
     for seq in range(last + 1, last + 4):
         rig.wire.received(event("live.text_delta", seq, text="too much"))
@@ -469,13 +481,38 @@ def test_who_must_be_read_past_lags_and_then_goes_on_where_it_was(rig: Rig) -> N
     rig.wire.received(event("live.text_delta", last + 4, text="still of the old one"))
     rig.answer(unsubscribe, None)
     rig.answer(again, {"subscription": "e2", "cursor": f"k3f9:{last}"})
-    assert feed.is_empty
+    assert not feed.waiting
+    rig.wire.received(event("live.text_delta", last + 1).replace(b'"e1"', b'"e2"'))
+    assert [topic for topic, _ in rig.taken(feed)] == ["live.text_delta"]
+
+
+def test_what_was_on_its_way_when_a_reader_fell_behind_is_missed(rig: Rig) -> None:
+    feed = rig.subscribed()
+    last = fill(rig, LIMIT_BYTES)
+    rig.wire.received(event("live.text_delta", last + 1))
+    for _ in range(last):
+        rig.wire.feeds.take(feed)
+    rig.wire.received(event("live.text_delta", last + 2))
+    assert rig.taken(feed) == [("events.lagged", {"last_seq": last, "missed": 2})]
+    assert rig.asked()[-1]["params"]["since"] == f"k3f9:{last}"
+
+
+def test_a_reader_who_leaves_behind_a_notice_has_ended_already(rig: Rig) -> None:
+    feed = rig.subscribed()
+    rig.wire.received(event("events.lagged", 8, last_seq=0, missed=8))
+    rig.wire.feeds.close(feed)
+    assert rig.asked() == []
+
+
+def test_one_topic_may_stand_alone(rig: Rig) -> None:
+    rig.wire.feeds.subscribe(Feed("events", "live.*", None, False))
+    assert rig.asked()[0]["params"] == {"topics": ["live.*"]}
 
 
 def test_what_a_lagging_reader_misses_of_the_connection_is_counted(rig: Rig) -> None:
     feed = rig.subscribed()
-    last = fill(rig, BUFFER_BYTES + READ_BYTES + 10_000)
-    rig.wire.lost()
+    last = fill(rig, LIMIT_BYTES)
+    rig.lost()
     assert rig.connected() == []  # it is taken up when it has read
     assert rig.taken(feed)[-1] == ("events.lagged", {"last_seq": last, "missed": 2})
     assert [r["method"] for r in rig.asked()] == ["events"]
@@ -483,12 +520,12 @@ def test_what_a_lagging_reader_misses_of_the_connection_is_counted(rig: Rig) -> 
 
 def test_a_reader_who_is_full_at_the_return_goes_on_when_it_has_read(rig: Rig) -> None:
     feed = rig.subscribed()
-    rig.wire.lost()
+    rig.lost()
     rig.taken(feed)
     (again,) = rig.connected()
     rig.answer(again, {"subscription": "e1", "cursor": "k3f9:0"})
     last = fill(rig)
-    rig.wire.lost()
+    rig.lost()
     assert rig.connected() == []
     lost, lagged, back = rig.taken(feed)[-3:]
     assert (lost[0], back[0]) == ("client.disconnected", "client.connected")
@@ -499,7 +536,7 @@ def test_a_reader_who_is_full_at_the_return_goes_on_when_it_has_read(rig: Rig) -
 def test_a_notice_that_is_read_while_the_daemon_is_away_counts_at_the_return(rig: Rig) -> None:
     feed = rig.subscribed()
     rig.wire.received(event("events.lagged", 1, last_seq=0, missed=1))
-    rig.wire.lost()
+    rig.lost()
     assert rig.taken(feed)[0] == ("events.lagged", {"last_seq": 0, "missed": 1})
     assert rig.asked() == []
     assert [r["method"] for r in rig.connected()] == ["events"]
@@ -530,7 +567,7 @@ def test_a_call_is_carried_out_and_answered_once(rig: Rig) -> None:
     (respond,) = rig.asked()
     assert respond["params"] == {"call_id": "c1", "result": {"sum": 3}}
     rig.answer(respond, None)
-    rig.wire.lost()
+    rig.lost()
     assert [r["method"] for r in rig.connected()] == ["tools.register"]
 
 
@@ -538,7 +575,7 @@ def test_an_answer_is_given_again_after_a_loss_until_it_is_confirmed(rig: Rig) -
     rig.registered()
     rig.own("tool.call", call_id="c1", registration="r1", name="add", args={})
     rig.wire.tools.respond("c1", 3)
-    rig.wire.lost()
+    rig.lost()
     register, respond = rig.connected()
     assert register["params"] == {"registration": "r1"}
     assert respond["params"] == {"call_id": "c1", "result": 3}
@@ -549,7 +586,7 @@ def test_an_answer_is_given_again_after_a_loss_until_it_is_confirmed(rig: Rig) -
 def test_an_answer_that_is_there_while_the_daemon_is_away_waits(rig: Rig) -> None:
     rig.registered()
     rig.own("tool.call", call_id="c1", registration="r1", name="add", args={})
-    rig.wire.lost()
+    rig.lost()
     rig.wire.tools.respond("c1", error=ValueError("too large"))
     assert rig.asked() == []
     assert rig.connected()[1]["params"] == {"call_id": "c1", "error": "too large"}
@@ -562,7 +599,7 @@ def test_an_error_without_words_has_its_kind(rig: Rig) -> None:
 
 def test_a_registration_that_is_unknown_is_made_anew(rig: Rig) -> None:
     registration = rig.registered()
-    rig.wire.lost()
+    rig.lost()
     (present,) = rig.connected()
     rig.refuse(present, "tools.unknown_registration")
     (register,) = rig.asked()
@@ -577,18 +614,44 @@ def test_a_function_that_another_has_taken_is_given_up_with_a_warning(
     rig: Rig, caplog: pytest.LogCaptureFixture
 ) -> None:
     rig.registered()
-    rig.wire.lost()
+    rig.lost()
     (present,) = rig.connected()
     rig.refuse(present, "tools.name_taken")
     assert rig.wire.tools.registrations == []
     assert "The function add is lost" in caplog.text
 
 
+def test_the_latest_function_of_a_name_is_the_only_one(rig: Rig) -> None:
+    rig.registered()
+    latest = Registration(print, name="add", description=None, parameters=None, timeout_ms=None)
+    rig.wire.tools.register(latest)
+    rig.answer(rig.asked()[0], {"registration": "r2"})
+    rig.lost()
+    assert [request["params"] for request in rig.connected()] == [{"registration": "r2"}]
+
+
+@pytest.mark.parametrize("knows", [True, False])
+def test_a_function_that_is_unregistered_while_it_is_presented_stays_so(
+    rig: Rig, knows: bool
+) -> None:
+    rig.registered()
+    rig.lost()
+    (present,) = rig.connected()
+    rig.wire.tools.unregister("add")
+    rig.asked()
+    if knows:
+        rig.answer(present, {"registration": "r1"})
+    else:
+        rig.refuse(present, "tools.unknown_registration")
+    assert rig.asked() == []
+    assert rig.wire.tools.registrations == []
+
+
 def test_a_function_is_carried_out_no_more(rig: Rig) -> None:
     rig.registered()
     rig.wire.tools.unregister("add")
     assert rig.asked()[0]["params"] == {"registration": "r1"}
-    rig.wire.lost()
+    rig.lost()
     assert rig.connected() == []
     with pytest.raises(LiveHandleError, match="it has registered none") as unknown:
         rig.wire.tools.unregister("add")
@@ -597,7 +660,7 @@ def test_a_function_is_carried_out_no_more(rig: Rig) -> None:
 
 @pytest.mark.parametrize("answer", [None, [], {}])
 def test_answers_of_another_shape_do_no_harm(rig: Rig, answer: object) -> None:
-    feed = Feed("events", topics=None, since=None, snapshot=False)
+    feed = Feed("events", None, None, False)
     rig.wire.feeds.subscribe(feed)
     rig.wire.tools.register(
         Registration(add, name=None, description=None, parameters=None, timeout_ms=None)
@@ -632,7 +695,7 @@ def test_an_answer_that_comes_too_late_is_no_matter(rig: Rig, name: str) -> None
     rig.wire.tools.respond("c1", 3)
     rig.refuse(rig.asked()[0], name)
     assert rig.asked() == []
-    rig.wire.lost()
+    rig.lost()
     assert rig.connected() == []
 
 
@@ -661,5 +724,5 @@ def test_everything_that_changes_wakes(rig: Rig) -> None:
     before = rig.wakes
     rig.wire.begin("phase", {})
     rig.wire.received(b"")
-    rig.wire.lost()
+    rig.lost()
     assert rig.wakes == before + 3

@@ -97,6 +97,17 @@ def test_the_function_prints_results_and_errors(daemon: DaemonProcess) -> None:
     assert script.process.returncode != 0
 
 
+@pytest.mark.parametrize("call", ["call state.get '{bad'", "SOCKET=/nonexistent call phase"])
+def test_the_function_fails_where_nothing_was_asked_or_answers(
+    daemon: DaemonProcess, call: str
+) -> None:
+    RECIPES["failing"] = call
+    script = Script(daemon, "call", "failing")
+    out, err = script.process.communicate(timeout=30)
+    assert (out, bool(err)) == ("", True)
+    assert script.process.returncode != 0
+
+
 def test_waiting_for_a_phase_ends_when_it_comes(daemon: DaemonProcess, client: WireClient) -> None:
     client.result("disconnect")
     assert Script(daemon, "call", "wait").end() == "active\n"
@@ -173,7 +184,7 @@ def test_hello_is_in_the_readme_as_it_is() -> None:
 def test_every_recipe_is_tried() -> None:
     source = Path(__file__).read_text()
     blocks = len(re.findall(r"^```(?:ba)?sh$", README, re.MULTILINE))
-    assert len(RECIPES.keys() - {"quick"}) == blocks
+    assert len(RECIPES.keys() - {"quick", "failing"}) == blocks
     assert all(f'"{name}"' in source for name in RECIPES)
 
 

@@ -35,6 +35,21 @@ live.close();
 """
 
 
+STRICT = """
+import { LiveHandle, LiveHandleError, type EventStream, type Phase } from "livehandle";
+const live = await LiveHandle.open({ client: "strict", signal: AbortSignal.timeout(60_000) });
+const stream: EventStream<"live.*"> = live.events({ topics: ["live.*"] });
+for await (const event of stream) {
+  if (event.topic !== "live.turn_complete") continue;
+  const { phase }: { phase: Phase } = await live.phase();
+  // @ts-expect-error the data of an event is not `any`
+  event.data.nothing(phase, LiveHandleError);
+  stream.close();
+}
+live.close();
+"""
+
+
 def run(*command: str, cwd: Path, extra: dict[str, str] | None = None) -> str:
     environ = environment(cwd, {"npm_config_offline": "true", **(extra or {})})
     done = subprocess.run(
@@ -100,6 +115,15 @@ def test_the_package_holds_the_library_and_its_types(package: Path) -> None:
     modules = {path.stem for path in (FOLDER / "src").glob("*.ts")}
     for suffix in (".js", ".d.ts"):
         assert {path.name.removesuffix(suffix) for path in held.glob(f"dist/*{suffix}")} == modules
+
+
+def test_a_strict_program_compiles_against_the_package_alone(package: Path) -> None:
+    """Without the types of Node, and with those of the package checked too."""
+    strict = package / "empty/strict.ts"
+    strict.write_text(STRICT)
+    compiler = FOLDER / "node_modules/.bin/tsc"
+    how = "--strict --exactOptionalPropertyTypes --noUncheckedIndexedAccess --noEmit"
+    run(str(compiler), *how.split(), "--module", "nodenext", str(strict), cwd=package / "empty")
 
 
 def test_the_hello_program_carries_out_a_call_and_prints_the_reply(

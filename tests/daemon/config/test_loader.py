@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from livehandle_proto.errors import LiveHandleError
+from livehandle_proto.paths import default_config_file
 from livehandled.config import loader
 from livehandled.config.keys import KEYS
 from livehandled.config.loader import Loaded
@@ -43,12 +44,18 @@ def test_with_nothing_given_every_value_is_its_default() -> None:
 
 def test_the_default_file_is_read_if_there_is_one(config_home: Path) -> None:
     default = config_home / "livehandle" / "config.toml"
-    assert loader.default_file() == default
+    assert Path(default_config_file({})) == default
     default.parent.mkdir()
     default.write_text('[session]\nvoice = "Puck"\n')
     loaded = load()
     assert loaded.config.session.voice == "Puck"
     assert loaded.sources["session.voice"] == f"file {default}:2"
+
+
+def test_the_directory_that_systemd_gives_has_the_default_file(tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text('[session]\nvoice = "Puck"\n')
+    loaded = load(environ={"CONFIGURATION_DIRECTORY": f"{tmp_path}:/elsewhere"})
+    assert loaded.sources["session.voice"] == f"file {tmp_path}/config.toml:2"
 
 
 def test_a_default_file_that_is_wrong_is_refused(config_home: Path) -> None:
@@ -363,3 +370,48 @@ def test_connect_may_say_how_to_resume_and_what_a_call_does_to_audio() -> None:
     config = loader.with_overrides(load(), overrides).config
     assert config.resumption.policy == "fresh"
     assert config.tools.audio_during_call == "drop"
+
+
+# Patterns of redaction.
+
+PATTERNS = """[log]
+level = "info"
+
+[redaction.patterns]
+mail = '[a-z]+@[a-z]+'
+card = '{}'
+"""
+
+
+@pytest.mark.parametrize(
+    ("pattern", "why"),
+    [
+        ("(", "RE2 refuses it, missing )"),
+        ("a(?=b)", "RE2 refuses it, invalid perl operator"),
+        ("a*", "it matches where there is nothing, and so everywhere"),
+    ],
+)
+def test_what_is_no_pattern_is_refused_by_its_name_and_line(
+    path: Path, pattern: str, why: str
+) -> None:
+    with pytest.raises(LiveHandleError) as refused:
+        load(path, PATTERNS.format(pattern))
+    error = refused.value
+    assert error.name == "config.invalid"
+    assert error.message.startswith(f"Correct redaction.patterns.card (file {path}:6): {why}")
+    assert (error.data["file"], error.data["line"]) == (str(path), 6)
+    assert error.data["param"] == "redaction.patterns.card"
+
+
+def test_a_pattern_of_a_flag_is_refused_by_its_name() -> None:
+    with pytest.raises(LiveHandleError) as refused:
+        load(flags={"redaction.patterns": '{"card": "("}'})
+    assert refused.value.message.startswith("Correct redaction.patterns.card (flag --set): ")
+    assert "file" not in refused.value.data
+
+
+def test_patterns_and_keys_are_read_from_a_file_and_from_texts(path: Path) -> None:
+    environ = {"LIVEHANDLE_REDACTION_KEYS": "pin, card"}
+    config = load(path, PATTERNS.replace("{}", "[0-9]{16}"), environ).config
+    assert config.redaction.patterns == {"mail": "[a-z]+@[a-z]+", "card": "[0-9]{16}"}
+    assert config.redaction.keys == ("pin", "card")

@@ -13,9 +13,9 @@ from msgspec import inspect
 
 from livehandle_emulator.faults import Faults
 from livehandle_proto.extractors import ExtractorSpec
-from livehandle_proto.methods import METHODS
+from livehandle_proto.methods import METHODS, Reloaded
 from livehandle_proto.tools import ToolsRegister
-from livehandled.config.schema import Control, Limits
+from livehandled.config.schema import Config, Limits
 from livehandled.control.calls import Calls
 from livehandled.control.claims import Claims
 from livehandled.control.credentials import credentials_of
@@ -157,13 +157,14 @@ async def talk(*, idle: bool) -> AsyncIterator[Talk]:
 def _dispatcher(rig: HandleRig, claims: Claims) -> Dispatcher[Peer]:
     around = Surroundings(
         socket="/run/s",
-        control=Control(),
-        limits=Limits(),
+        config_file="/home/ada/config.toml",
+        config=Config,
         started=0.0,
         clock=lambda: 1.0,
         claims=claims,
         peers=list,
         shut_down=lambda: None,
+        reload=lambda: Reloaded(applied=[], at_connect=[], at_restart=[]),
         faults=Faults(),
     )
     return Dispatcher(Calls(rig.handle, rig.handle._hub, around).handlers())

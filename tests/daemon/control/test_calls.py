@@ -9,11 +9,13 @@ from livehandle_proto import methods as m
 from livehandle_proto import values as v
 from livehandle_proto.errors import LiveHandleError
 from livehandle_proto.extractors import ExtractorSpec, Respond
+from livehandle_proto.recordings import RecordingStart
 from livehandle_proto.states import StateKeys, StateValue
 from livehandle_proto.tools import ToolsRegister, ToolsRespond, ToolsUnregister
 from livehandle_proto.topics import RAW_STREAM, SEMANTIC_STREAM, Nothing
 from livehandled.control.peer import Peer
 from livehandled.extraction.extractor import CLIENTS
+from livehandled.redaction import REDACTED, Redaction
 from support.calls import ENDED, SESSION, Called, refused
 
 pytestmark = pytest.mark.anyio
@@ -145,6 +147,37 @@ def test_m5_m6_the_journal_goes_on_from_a_cursor() -> None:
     assert (told.cursor, told.gap) == (2, False)
     assert it.call("state.mutations_since", cursor=2).mutations == []
     assert it.call("state.mutations_since", cursor=3).gap  # another daemon's
+
+
+def test_m7_s3_masked_keys_are_masked_wherever_the_state_is_told() -> None:
+    it = Called()
+    it.handle.redaction = Redaction(keys=["pin"])
+    it.handle.kept.set("app:pin", 1)
+    it.handle.kept.set("app:pin", 2)
+    it.handle.kept.set("app:a", 3)
+    it.handle.kept.set_derived("pin", 4)
+    assert it.call("state") == {"app:a": 3, "app:pin": REDACTED, "derived:pin": REDACTED}
+    assert it.overview.snapshot().state == it.call("state")
+    for key in ("app:pin", "pin"):
+        assert it.call("state.get", key=key) == StateValue(value=REDACTED, present=True)
+    mutations = it.call("state.mutations_since", cursor=0).mutations
+    values = [(one.key, one.old, one.new) for one in mutations]
+    assert values == [
+        ("app:pin", msgspec.UNSET, REDACTED),
+        ("app:pin", REDACTED, REDACTED),
+        ("app:a", msgspec.UNSET, 3),
+        ("derived:pin", msgspec.UNSET, REDACTED),
+    ]
+    assert it.call("extracted", name="pin") == REDACTED
+    assert it.call("state.remove", key="app:pin") == StateValue(value=REDACTED, present=True)
+    assert it.handle.kept.get("pin") == 4
+
+
+def test_z15_context_that_waits_is_told_redacted() -> None:
+    it = Called()
+    it.handle.redaction = Redaction({"word": "[a-z]+"})
+    told = it.call("pending_context").turns
+    assert [turn["role"] for turn in told] == [REDACTED] * len(told)
 
 
 def test_m5_a_gap_in_the_journal_is_told() -> None:
@@ -303,3 +336,14 @@ def test_unsubscribe_is_passed_on() -> None:
     it = Called()
     assert it.call("unsubscribe", subscription="e1") is None
     assert it.peer.unsubscribed == ["e1"]
+
+
+def test_a_recording_is_begun_ended_and_told() -> None:
+    it = Called()
+    for method in ("recording", "recording.stop", "recording.list"):
+        it.call(method)
+    it.call("recording.start", name="call", audio=False)
+    assert it.handle.asked == [
+        *(("recorder.current",), ("recorder.stop",), ("recorder.kept",)),
+        ("recorder.start", RecordingStart(name="call", audio=False)),
+    ]

@@ -655,7 +655,8 @@ async def test_every_name_of_a_client_is_logged_and_the_last_is_shown(
         for name in ("phone\n", "tablet", "tablet"):
             await it.client.ask(request("daemon.hello", client=name))
         assert it.shown.client == "tablet"
-    assert caplog.messages == ["c1 is 'phone\\n'", "c1 is 'tablet'"]
+    named = [getattr(r, "ids", {}) for r in caplog.records if r.message == "client named"]
+    assert named == [{"client": "c1", "name": name} for name in ("phone\n", "tablet")]
 
 
 @pytest.mark.parametrize("serves", [True, False])

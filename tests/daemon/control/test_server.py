@@ -20,6 +20,7 @@ from livehandled.control.credentials import Credentials
 from livehandled.control.dispatch import Dispatcher
 from livehandled.control.peer import Peer
 from livehandled.control.server import ControlServer
+from livehandled.log import line
 from support.control import WAIT_S, LoopClient, handlers_with, new_hub
 from support.daemon import private_directory
 from support.wire import request
@@ -153,9 +154,9 @@ async def test_refusals_do_not_fill_the_log(
             assert (await client.read())["error"]["data"]["name"] == "daemon.forbidden"
             client.connection.close()
         assert len(it.server._refused) == 2
-    said = [(r.levelname, r.getMessage()) for r in caplog.records if r.name == server.__name__]
+    said = [(r.levelname, line(r)) for r in caplog.records if r.getMessage() == "client refused"]
     assert said == [
-        (level, f"refused user {uid}, process 1: daemon.forbidden")
+        (level, f"client refused uid={uid} pid=1 error=daemon.forbidden")
         for level, uid in [
             ("WARNING", 64_001),
             ("DEBUG", 64_001),
@@ -207,7 +208,8 @@ async def test_one_user_is_bounded_and_others_are_served_all_the_same(
         )
         assert answer["error"]["message"] == said
         assert await clients[2].line() == b""
-        assert "refused user 64001, process 1: daemon.too_many_clients" in caplog.messages
+        said = "client refused uid=64001 pid=1 error=daemon.too_many_clients"
+        assert said in [line(record) for record in caplog.records]
         own = it.connect()
         assert (await own.ask(request("phase")))["id"] == 1
         for client in (*clients, own):
@@ -250,14 +252,16 @@ async def test_each_connection_is_logged_with_its_process_its_user_and_its_name(
                 assert peer.client == name
             client.connection.close()
             await it.until_clients(0)
-    who = f"process {os.getpid()} of user {os.geteuid()}"
-    assert caplog.messages == [
-        f"c1 connected: {who}",
-        r"c1 is 'name 1\n2026 INFO forged\u202e'",
-        "c1 is 'another'",
-        f"c2 connected: {who}",
-        r"c2 is 'name 2\n2026 INFO forged\u202e'",
-        "c2 is 'another'",
+    who = f"uid={os.geteuid()} pid={os.getpid()}"
+    assert [line(record) for record in caplog.records] == [
+        told
+        for number in (1, 2)
+        for told in (
+            f"client connected client=c{number} {who}",
+            rf'client named client=c{number} name="name {number}\n2026 INFO forged\u202e"',
+            f"client named client=c{number} name=another",
+            f"client gone client=c{number} {who} name=another",
+        )
     ]
 
 
@@ -304,9 +308,7 @@ async def test_a_client_that_cannot_be_accepted_is_accepted_later(
             await it.until_clients(0)
             it.server.close()
             await it.ended()
-    assert [record.getMessage() for record in caplog.records] == [
-        "cannot accept a client: Too many open files"
-    ]
+    assert "cannot accept a client: Too many open files" in caplog.messages
 
 
 async def test_while_stopping_nobody_is_accepted_and_new_calls_are_refused() -> None:

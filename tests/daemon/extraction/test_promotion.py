@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from livehandle_proto.errors import LiveHandleError
 from livehandle_proto.extractors import (
     Extraction,
     ExtractionFailure,
@@ -11,7 +12,8 @@ from livehandle_proto.extractors import (
     Promotion,
     PromotionRule,
 )
-from livehandled.extraction.promotion import Told, equivalent, keep
+from livehandled.extraction.promotion import Told, equivalent, failed, keep, shown
+from livehandled.redaction import REDACTED, Redaction
 from livehandled.state import State
 
 KEYS = ("item", "size", "count")
@@ -216,3 +218,54 @@ def test_q6_a_name_that_the_state_refuses_is_a_failure() -> None:
 def test_q5_what_says_the_same(a: object, b: object, same: bool) -> None:
     assert equivalent(a, b) is same
     assert equivalent(b, a) is same
+
+
+# Redaction.
+
+RULES = (PromotionRule(field="pin", key="user:pin"), PromotionRule(field="item"))
+
+
+def test_m7_values_of_masked_keys_are_masked_in_events_and_not_in_the_state() -> None:
+    shared = state()
+    told = kept(shared, {"pin": 1, "item": "latte"}, *RULES)
+    redaction = Redaction(keys=["pin"])
+    events = [shown(one, spec(*RULES), redaction) for one in told]
+    values = {
+        one.name if isinstance(one, Extraction) else one.state_key: one.value
+        for one in events
+        if isinstance(one, Extraction | Promotion)
+    }
+    assert values == {
+        "Order": {"pin": REDACTED, "item": "latte"},
+        "Order.pin": REDACTED,
+        "user:pin": REDACTED,
+        "Order.item": "latte",
+        "item": "latte",
+    }
+    assert shared.get("user:pin") == 1
+
+
+def test_m7_without_rules_a_field_is_the_key_and_the_name_is_one_too() -> None:
+    told = kept(state(), {"pin": 1})
+    by_field = [shown(one, spec(), Redaction(keys=["pin"])) for one in told]
+    assert [one.value for one in by_field if isinstance(one, Extraction)] == [
+        {"pin": REDACTED},
+        REDACTED,
+    ]
+    whole = shown(told[0], spec(), Redaction(keys=["Order"]))
+    assert isinstance(whole, Extraction)
+    assert whole.value == REDACTED
+
+
+def test_z15_texts_in_results_and_in_errors_are_redacted() -> None:
+    redaction = Redaction({"number": "44"})
+    told = kept(state(), {"item": "44 lattes"})
+    error = failed("Order", LiveHandleError("extraction.failed", "It said 44."), 1)
+    events = [shown(one, spec(), redaction) for one in (*told, error)]
+    assert [one.value for one in events if isinstance(one, Extraction)] == [
+        {"item": f"{REDACTED} lattes"},
+        f"{REDACTED} lattes",
+    ]
+    assert isinstance(events[-1], ExtractionFailure)
+    assert events[-1].error.message == f"It said {REDACTED}."
+    assert shown(told[0], spec(), Redaction()) is told[0]

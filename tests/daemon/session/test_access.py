@@ -80,6 +80,11 @@ def test_without_a_key_the_error_says_what_to_do(session: Session, words: list[s
     assert all(word in error.message for word in words)
 
 
+def test_a_service_without_a_key_is_told_of_its_credential(tmp_path: Path) -> None:
+    error = refused(Session(), {"CREDENTIALS_DIRECTORY": str(tmp_path)})
+    assert "gemini-api-key, mode 0600, in /etc/livehandle" in error.message
+
+
 def test_without_the_package_the_error_names_the_extra(
     monkeypatch: pytest.MonkeyPatch, account: dict[str, str]
 ) -> None:

@@ -20,8 +20,7 @@ from livehandled.gemini.content import text_content
 from livehandled.session.handles import Kept
 from livehandled.session.history import Told
 from livehandled.session.outbox import Message
-from livehandled.session.resumption import TakenUp, Way
-from livehandled.session.session import tools_in
+from livehandled.session.resumption import TakenUp, Way, tools_in
 from livehandled.transcript import SavedTranscript
 from support.parts import INTERRUPTED, TURN_COMPLETE, Json, Parts, calls, text
 

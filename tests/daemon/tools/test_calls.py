@@ -175,7 +175,7 @@ def test_arguments_that_the_client_cannot_read_are_an_error(
     rig.settle()
     rig.respond(client, "2")
     assert rig.answers == [[("1", "too_large"), ("2", "ok")]]
-    assert "c1 cannot be asked for f" in caplog.text
+    assert "a client cannot be asked for f" in caplog.text
 
 
 # Time.

@@ -230,3 +230,37 @@ def test_settings_are_values_by_section_and_key() -> None:
     shown = {"session": {"model": {"value": "m", "source": "default"}}}
     assert checks.settings(shown) == {"session.model": "m"}
     assert checks.settings(None) == {}
+
+
+@pytest.mark.parametrize(
+    ("store", "failure", "state", "told"),
+    [
+        (True, None, "ok", "is kept"),
+        (False, None, "ok", "Nothing is kept"),
+        (True, "It cannot be written.", "wrong", "It cannot be written."),
+    ],
+)
+def test_whether_a_restart_goes_on_with_the_session(
+    store: bool, failure: str | None, state: str, told: str
+) -> None:
+    found = checks.snapshot({"resumption.store": store}, {"snapshot_failure": failure})
+    assert (found.state, told in found.found) == (state, True)
+    assert bool(found.remedy) == (state == "wrong")
+
+
+def test_a_socket_that_was_removed_under_a_daemon_is_told_from_none(folder: Path) -> None:
+    path = folder / "s"
+    with sockets.socket(sockets.AF_UNIX) as listener:
+        listener.bind(str(path))
+        path.unlink()
+        _, removed = checks.socket(str(path), None, {})
+    _, absent = checks.socket(str(path), None, {})
+    assert ("was removed" in removed.found, "SIGTERM" in removed.remedy) == (True, True)
+    assert "is not there" in absent.found
+
+
+@pytest.mark.parametrize("cause", ["Check the key: it said no", "Check the key: it said no."])
+def test_why_a_session_failed_is_told_as_one_sentence(cause: str) -> None:
+    found = checks.session({"connection": {"state": "failed", "cause": cause}})
+    assert found.found == "It failed: Check the key: it said no."
+    assert "livectl connect" in found.remedy

@@ -16,7 +16,17 @@ SCRIPT: dict[str, Reply] = {
     "daemon.status": result({"name": "livehandled", "pid": 7, "clients": [], "session": SESSION}),
     "session.config": result({"session": {"backend": {"value": "emulator", "source": "flag"}}}),
 }
-NAMES = ["socket", "daemon", "versions", "key", "endpoint", "session", "audio", "systemd"]
+NAMES = [
+    "socket",
+    "versions",
+    "daemon",
+    "key",
+    "endpoint",
+    "session",
+    "snapshot",
+    "audio",
+    "systemd",
+]
 
 
 @pytest.fixture(autouse=True)
@@ -45,7 +55,7 @@ def test_with_json_it_is_one_object(capsys: pytest.CaptureFixture[str]) -> None:
     told = json.loads(capsys.readouterr().out)
     assert told["ok"] is True
     assert [one["name"] for one in told["checks"]] == NAMES
-    assert told["checks"][6] == {
+    assert told["checks"][7] == {
         "name": "audio",
         "state": "note",
         "found": "None.",

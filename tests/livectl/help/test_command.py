@@ -79,9 +79,19 @@ def test_a_command_is_explained_as_by_its_own_option(
 
 
 @pytest.mark.parametrize(
+    ("name", "subject"), [("upstream.quota", "errors"), ("live.vad_start", "topics")]
+)
+def test_an_error_or_a_topic_is_found_without_its_subject(
+    name: str, subject: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert told(name, capsys) == told(f"{subject} {name}", capsys)
+
+
+@pytest.mark.parametrize(
     ("line", "why"),
     [
         ("erors", "There is no help on 'erors': did you mean errors?"),
+        ("upstream.qota", "did you mean upstream.quota?"),
         ("state.gte", "did you mean state.get?"),
         ("dance", "there are errors, topics, methods, exit-codes, environment, or a command"),
         ("errors upstream.qota", "did you mean upstream.quota?"),

@@ -37,7 +37,7 @@ LINES: list[tuple[str, set[str]]] = [
     ("livectl state.g", {"state.get"}),
     ("livectl --socket /tmp/s state.k", {"state.keys"}),
     ("livectl sta", {"state", "status", "state.get", "state.set", "state.remove", "state.keys",
-                     "state.clear-prefix", "state.mutations-since"}),
+                     "state.clear-prefix", "state.forget", "state.mutations-since"}),
     ("livectl wait phase user_", {"user_speaking"}),
     ("livectl wait event live.vad", {"live.vad_start", "live.vad_end"}),
     ("livectl watch state.c", {"state.changed"}),

@@ -41,6 +41,11 @@ def test_a_page_is_printed(page: str, capsys: pytest.CaptureFixture[str]) -> Non
     assert capsys.readouterr().out == PAGES[page]()
 
 
+def test_without_a_name_it_is_the_one_of_livectl(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["man"]) == 0
+    assert capsys.readouterr().out == PAGES["livectl"]()
+
+
 @pytest.mark.parametrize(
     ("page", "why"),
     [

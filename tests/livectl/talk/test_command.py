@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from livectl import reopening
 from livectl.sound.playback import Playback
 from livectl.talk import command as talk
 from livectl.talk.command import Talk
@@ -87,7 +88,6 @@ def script(**replies: Reply) -> Mapping[str, Reply]:
     """Return a daemon that grants everything, but for what is given."""
     names = {name.replace("__", "."): reply for name, reply in replies.items()}
     return {
-        "daemon.hello": result({}),
         "claim": result({"mic": ME, "speaker": ME}),
         "events": result(SUBSCRIBED),
         "send_audio": result(None, spoken(1), turn_over(2)),
@@ -101,7 +101,12 @@ def fields(error: LiveHandleError) -> dict[str, Any]:
 
 
 def options(daemon: ScriptedDaemon, **given: object) -> Namespace:
-    plain = {"socket": str(daemon.path), "instance": None, "force": False, "quiet": False}
+    plain: dict[str, object] = {
+        "client": "livectl talk",
+        "socket": str(daemon.path),
+        "instance": None,
+    }
+    plain |= {"force": False, "quiet": False}
     return Namespace(**{**plain, "json": False, "stdout_pcm": True, "rate_out": RATE, **given})
 
 
@@ -159,7 +164,7 @@ def test_the_reply_is_played_its_end_is_reported_and_the_conversation_over() -> 
     assert done.daemon.sent("playback_drained") == [{}]
     assert done.shown == ["  you  Hi", "model  Ho"]
     methods = [request["method"] for request in done.daemon.requests]
-    assert methods[:4] == ["daemon.hello", "events", "claim", "claim"]
+    assert methods[:3] == ["events", "claim", "claim"]
 
 
 def test_a_turn_that_is_cut_off_is_dropped_and_is_not_the_reply() -> None:
@@ -310,7 +315,7 @@ def test_it_goes_on_with_a_daemon_that_is_back() -> None:
 
 
 def test_a_daemon_that_stays_away_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(talk, "_AWAY_S", 0.0)
+    monkeypatch.setattr(reopening, "AWAY_S", 0.0)
     done = held(script(send_audio=lines(HANG_UP)))
     assert done.error is not None
     assert done.error.name == "daemon.unreachable"

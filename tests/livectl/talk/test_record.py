@@ -108,6 +108,29 @@ def test_a_turn_is_recorded(
         assert out == shown.format(path)
 
 
+def test_a_dash_stands_for_standard_output(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    subscribed = result({"subscription": "e1", "cursor": "k3f9:0"}, *REPLY)
+    with scripted_daemon({"events": subscribed}) as daemon:
+        assert main(["--socket", str(daemon.path), "record", "-", "--turn"]) == 0
+    told = capfdbinary.readouterr()
+    assert samples(io.BytesIO(told.out)) == (2**32 - 37, VOICE[:9600])
+    assert told.err == b"0.2 s of speech in standard output\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_terminal_is_given_no_wav(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    subscribed = result({"subscription": "e1", "cursor": "k3f9:0"})
+    with scripted_daemon({"events": subscribed}) as daemon:
+        assert main(["--socket", str(daemon.path), "record", "-"]) == 3
+    assert "A terminal shows no WAV" in capsys.readouterr().err
+
+
 def test_it_stops_after_a_time(tmp_path: Path) -> None:
     path = tmp_path / "a.wav"
     subscribed = result({"subscription": "e1", "cursor": "k3f9:0"})

@@ -68,6 +68,26 @@ def test_levels_and_words_are_drawn_in_place_on_a_terminal(
     )
 
 
+@pytest.mark.parametrize(
+    ("columns", "shown"),
+    [
+        (37, "\ryou ██████████·  model ···········  \033[K"),
+        (17, "\ryou █  model ·  \033[K"),
+        (16, ""),
+    ],
+)
+def test_levels_fit_a_narrow_terminal(
+    columns: int, shown: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr("livectl.talk.view.columns", lambda _out: columns)
+    out = Out(tty=True)
+    View(out).levels(0.0, -12.0, -96.0)
+    assert out.getvalue() == shown
+    assert len(out.getvalue().strip("\r").removesuffix("\033[K")) < columns
+
+
 def test_letters_that_a_terminal_lacks_are_not_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
     monkeypatch.setenv("TERM", "xterm")

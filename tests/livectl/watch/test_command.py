@@ -4,8 +4,10 @@ import json
 
 import pytest
 
+from livectl import reopening
 from livectl.__main__ import main
 from support.scripted_daemon import (
+    HANG_UP,
     ScriptedDaemon,
     event,
     in_turn,
@@ -52,20 +54,65 @@ def test_with_json_each_event_is_the_object_that_came(capsys: pytest.CaptureFixt
     assert last["topic"] == "daemon.bye"
 
 
-@pytest.mark.parametrize("extra", [{"snapshot": {"phase": "active"}}, {"reset": True}])
-def test_a_snapshot_or_a_reset_is_shown_first(
-    extra: dict[str, object], capsys: pytest.CaptureFixture[str]
+def test_a_snapshot_is_shown_first(capsys: pytest.CaptureFixture[str]) -> None:
+    answer = SUBSCRIBED | {"snapshot": {"phase": "active"}}
+    with scripted_daemon({"events": result(answer, BYE)}) as daemon:
+        assert run(daemon, "events", "--snapshot", "--json") == 0
+        assert json.loads(capsys.readouterr().out.splitlines()[0]) == answer
+        assert run(daemon, "events", "--snapshot") == 0
+    assert "snapshot.phase  active\n" in capsys.readouterr().out
+
+
+def test_what_cannot_be_replayed_is_told_and_is_no_table(
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    script = {"events": result(SUBSCRIBED | extra, BYE)}
-    with scripted_daemon(script) as daemon:
-        assert run(daemon, "events", "--json") == 0
-        assert json.loads(capsys.readouterr().out.splitlines()[0]) == SUBSCRIBED | extra
-        assert run(daemon, "events") == 0
-    assert "k3f9:0" in capsys.readouterr().out
+    answer = SUBSCRIBED | {"reset": True, "snapshot": {"phase": "active"}}
+    with scripted_daemon({"events": result(answer, BYE)}) as daemon:
+        assert run(daemon, "watch", "--since", "k3f8:7") == 0
+        told = capsys.readouterr()
+        assert told.err == "livectl: what came after k3f8:7 is lost; going on from here\n"
+        assert told.out.count("\n") == 1
+        assert run(daemon, "watch", "--since", "k3f8:7", "--quiet", "--json") == 0
+    told = capsys.readouterr()
+    assert json.loads(told.out.splitlines()[0]) == answer
+    assert told.err == ""
+
+
+@pytest.mark.parametrize("command", ["watch", "subscribe"])
+def test_it_goes_on_with_a_daemon_that_is_back(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = result(SUBSCRIBED, event("live.text_delta", 5, text="a"), HANG_UP)
+    again = result(SUBSCRIBED, event("live.text_delta", 6, text="b"), BYE)
+    method = "events" if command == "watch" else command
+    with scripted_daemon({method: in_turn(first, again)}) as daemon:
+        assert run(daemon, command, "live.*", "--snapshot", "--json") == 0
+    topics = {"topics": ["live.*"]}
+    assert daemon.sent(method) == [topics | {"snapshot": True}, topics | {"since": "k3f9:5"}]
+    told = capsys.readouterr()
+    said = [json.loads(row)["data"].get("text") for row in told.out.splitlines()]
+    assert said == ["a", "b", None]
+    assert told.err.splitlines() == [
+        "livectl: the daemon is gone: waiting until it is back",
+        "livectl: the daemon is back",
+    ]
+
+
+def test_of_a_daemon_that_stays_away_the_cursor_is_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(reopening, "AWAY_S", 0.0)
+    first = result(SUBSCRIBED, event("live.text_delta", 5, text="a"), HANG_UP)
+    with scripted_daemon({"events": first}) as daemon:
+        assert run(daemon, "watch", "--quiet") == 2
+    assert capsys.readouterr().err == (
+        "livectl: The daemon is gone: start it, then go on with --since k3f9:5 "
+        "[daemon.unreachable]\n"
+    )
 
 
 def test_a_daemon_that_dies_without_a_word_is_unreachable() -> None:
-    with scripted_daemon({"events": lines(b"")}) as daemon:
+    with scripted_daemon({"events": lines(HANG_UP)}) as daemon:
         assert run(daemon, "events") == 2
 
 
@@ -91,7 +138,7 @@ def test_who_was_too_slow_for_the_ring_is_told_so(capsys: pytest.CaptureFixture[
     again = result(SUBSCRIBED | {"reset": True, "snapshot": {}}, BYE)
     with scripted_daemon({"events": in_turn(first, again)}) as daemon:
         assert run(daemon, "events") == 0
-    assert "events after k3f9:0 are lost" in capsys.readouterr().err
+    assert "what came after k3f9:0 is lost" in capsys.readouterr().err
 
 
 def test_with_quiet_nothing_is_noted(capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,7 +7,7 @@ import pytest
 from livectl.watch import follow
 from livectl.watch.follow import Reply
 from livehandle import Connection, LiveHandleError
-from support.scripted_daemon import event, result, scripted_daemon
+from support.scripted_daemon import HANG_UP, event, result, scripted_daemon
 
 IDLE = {"phase": "active", "current_turn": None}
 SPEAKING = {"phase": "model_speaking", "current_turn": 4}
@@ -269,7 +269,7 @@ def test_a_model_that_says_nothing_is_given_up(monkeypatch: pytest.MonkeyPatch) 
     [
         ("upstream.rejected", False, "upstream.rejected"),
         ("upstream.rejected", True, "upstream.rejected"),
-        ("daemon.snapshot", True, "session.timeout"),
+        ("daemon.snapshot", True, "upstream.unreachable"),
     ],
 )
 def test_a_reply_that_is_lost_with_its_connection_is_told_and_why_where_it_is_known(
@@ -279,3 +279,9 @@ def test_a_reply_that_is_lost_with_its_connection_is_told_and_why_where_it_is_kn
     with pytest.raises(LiveHandleError) as caught:
         followed(*([said("Hel")] if spoke else []), error, LOST)
     assert caught.value.name == told
+
+
+def test_what_fails_within_a_row_is_told_below_it(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(LiveHandleError, match="closed the connection"):
+        followed(said("Hel"), HANG_UP)
+    assert capsys.readouterr().out == "Hel\n"

@@ -1,6 +1,7 @@
 use std::sync::mpsc::{channel, Receiver};
 
 use super::*;
+use crate::api::ErrorName;
 
 type Answers = Receiver<Result<Value, Error>>;
 
@@ -11,7 +12,7 @@ fn reply() -> (Reply, Answers) {
 
 /// What the link has to say since it was last asked.
 fn said(link: &mut Link<u8>) -> Vec<Value> {
-    let lines = Vec::from(take(link.outbox()));
+    let lines = Vec::from(take(&mut link.outbox));
     let lines = lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
     lines.map(|line| serde_json::from_slice(line).unwrap()).collect()
 }
@@ -47,12 +48,11 @@ fn tool_call(call_id: &str, registration: &str) -> Value {
 
 /// A link whose first connection has said hello.
 fn connected() -> Link<u8> {
-    let (opening, opened) = reply();
-    let mut link = Link::new("test".to_string(), "/run/s".into(), opening);
+    let mut link = Link::new("test".to_string(), "/run/s".into());
     link.connected();
     let hello = said(&mut link).remove(0);
     answer(&mut link, &hello, json!({"limits": {"max_line_bytes": 1000}}));
-    assert_eq!(opened.try_recv().unwrap(), Ok(Value::Null));
+    assert_eq!(link.opened, Some(Ok(())));
     link
 }
 
@@ -106,7 +106,7 @@ fn failed_attempts_wait_longer_until_one_is_through() {
 fn lines_are_put_together_of_any_pieces() {
     let mut link = connected();
     let (first, answers) = reply();
-    link.call("phase", json!({}), first);
+    link.call("phase", Ok(json!({})), first);
     let id = said(&mut link)[0]["id"].clone();
     let line = json!({"jsonrpc": "2.0", "result": "ü\u{2028}\n", "id": id, "new": 1});
     for byte in format!("{line}\n").as_bytes() {
@@ -127,11 +127,53 @@ fn what_is_no_message_ends_the_connection() {
 }
 
 #[test]
+fn who_repeats_what_it_hears_is_no_daemon() {
+    let mut link = Link::<u8>::new("test".to_string(), "/run/s".into());
+    link.connected();
+    let hello = said(&mut link).remove(0);
+    let error = hear(&mut link, hello).unwrap_err();
+    assert!(error.message.contains("is not livehandled"), "{error}");
+}
+
+#[test]
+fn notifications_of_a_newer_daemon_are_passed_over() {
+    let mut link = connected();
+    let error = json!({"code": 1, "message": "No.", "data": {"name": "wire.too_long"}});
+    hear(&mut link, json!({"jsonrpc": "2.0", "id": null, "error": error})).unwrap();
+    hear(&mut link, json!({"jsonrpc": "2.0", "method": "tomorrow", "params": {}})).unwrap();
+    assert_eq!(link.last_word.unwrap().name, ErrorName::WireTooLong);
+}
+
+#[test]
 fn a_line_that_the_daemon_would_not_read_is_refused_here() {
     let mut link = connected();
     let (done, answers) = reply();
-    link.call("send_text", json!({"text": "x".repeat(1000)}), done);
+    link.call("send_text", Ok(json!({"text": "x".repeat(1000)})), done);
     assert_eq!(answers.try_recv().unwrap().unwrap_err().name, ErrorName::WireTooLong);
+    assert_eq!(said(&mut link), Vec::<Value>::new());
+}
+
+#[test]
+fn calls_are_refused_while_too_much_is_unwritten() {
+    let mut link = connected();
+    link.outbox.resize(MOST_UNWRITTEN + 1, b' ');
+    let (first, answers) = reply();
+    link.call("phase", Ok(json!({})), first);
+    let error = answers.try_recv().unwrap().unwrap_err();
+    assert_eq!((&error.name, error.retryable()), (&ErrorName::WireTooManyPending, true));
+    link.outbox.clear();
+    let (second, answers) = reply();
+    link.call("phase", Ok(json!({})), second);
+    assert!(answers.try_recv().is_err(), "it is on its way");
+}
+
+#[test]
+fn parameters_that_cannot_be_written_are_the_callers_error() {
+    let mut link = connected();
+    let (done, answers) = reply();
+    let keyed_by_pairs = BTreeMap::from([((1, 2), 3)]);
+    link.call("state.set", crate::error::given(keyed_by_pairs), done);
+    assert_eq!(answers.try_recv().unwrap().unwrap_err().name, ErrorName::WireInvalidParams);
     assert_eq!(said(&mut link), Vec::<Value>::new());
 }
 
@@ -150,7 +192,7 @@ fn a_tool_result_that_is_too_long_becomes_an_error() {
 fn a_forgotten_call_has_no_answer() {
     let mut link = connected();
     let (done, answers) = reply();
-    let id = link.call("done", json!({}), done);
+    let id = link.call("done", Ok(json!({})), done);
     link.forget(id);
     let request = said(&mut link).remove(0);
     answer(&mut link, &request, json!({}));
@@ -161,7 +203,7 @@ fn a_forgotten_call_has_no_answer() {
 fn calls_in_flight_fail_with_the_daemons_last_word() {
     let mut link = connected();
     let (done, answers) = reply();
-    link.call("done", json!({}), done);
+    link.call("done", Ok(json!({})), done);
     let error = json!({"code": 1910, "message": "Too long.", "data": {"name": "wire.too_long"}});
     hear(&mut link, json!({"jsonrpc": "2.0", "id": null, "error": error})).unwrap();
     link.lost(gone());
@@ -176,20 +218,31 @@ fn a_call_made_in_between_goes_after_the_handshake_or_fails_with_the_attempt() {
     registered(&mut link);
     link.lost(gone());
     let (first, answers) = reply();
-    link.call("phase", json!({}), first);
+    link.call("phase", Ok(json!({})), first);
     link.lost(gone());
     assert_eq!(answers.try_recv().unwrap().unwrap_err().name, ErrorName::DaemonUnreachable);
     let (second, answers) = reply();
-    link.call("phase", json!({}), second);
+    link.call("phase", Ok(json!({})), second);
     link.connected();
     let requests = said(&mut link);
     let methods: Vec<_> = requests.iter().map(|request| &request["method"]).collect();
-    assert_eq!(methods, ["daemon.hello", "tools.register", "events", "phase"]);
+    assert_eq!(methods, ["daemon.hello", "tools.register"]);
     assert_eq!(requests[1]["params"], json!({"registration": "r1"}));
-    assert_eq!(requests[2]["params"], json!({"topics": ["live.*"], "since": "i:0"}));
-    answer(&mut link, &requests[3], json!({"phase": "active"}));
+    refuse(&mut link, &requests[1], "tools.unknown_registration").unwrap();
+    answer(&mut link, &requests[0], json!({}));
+    let requests = said(&mut link);
+    assert_eq!(requests.len(), 1, "who hears of the connection may rely on the tools");
+    answer(&mut link, &requests[0], json!({"registration": "r2"}));
+    let requests = said(&mut link);
+    assert_eq!(requests.len(), 1, "the subscription goes before the call");
+    assert_eq!(requests[0]["params"], json!({"topics": ["live.*"], "since": "i:0"}));
+    answer(&mut link, &requests[0], json!({"subscription": "e1", "cursor": "i:0"}));
+    let request = said(&mut link).remove(0);
+    assert_eq!(request["method"], "phase");
+    answer(&mut link, &request, json!({"phase": "active"}));
     assert!(answers.try_recv().unwrap().is_ok());
-    assert_eq!(topics(&mut link, key), ["client.disconnected"], "once, not with each attempt");
+    let told = ["client.disconnected", "client.connected"];
+    assert_eq!(topics(&mut link, key), told, "once, not with each attempt");
 }
 
 #[test]
@@ -200,10 +253,11 @@ fn a_subscription_goes_on_after_what_was_queued() {
     link.receive(b"{\"jsonrpc\": \"2.0\", \"method\"").unwrap();
     link.lost(gone());
     link.connected();
-    let requests = said(&mut link);
-    assert_eq!(requests[1]["params"], json!({"since": "i:4"}));
-    answer(&mut link, &requests[0], json!({}));
-    answer(&mut link, &requests[1], json!({"subscription": "e1", "cursor": "i:4"}));
+    let hello = said(&mut link).remove(0);
+    answer(&mut link, &hello, json!({}));
+    let request = said(&mut link).remove(0);
+    assert_eq!(request["params"], json!({"since": "i:4"}));
+    answer(&mut link, &request, json!({"subscription": "e1", "cursor": "i:4"}));
     hear(&mut link, event(5, "live.text_delta", json!({"text": "b"}))).unwrap();
     let told = topics(&mut link, key);
     let expected =
@@ -217,9 +271,12 @@ fn a_handshake_that_is_refused_ends_the_connection() {
     subscribed(&mut link, json!({}));
     link.lost(gone());
     link.connected();
-    let requests = said(&mut link);
-    let error = refuse(&mut link, &requests[1], "events.bad_cursor").unwrap_err();
+    let hello = said(&mut link).remove(0);
+    answer(&mut link, &hello, json!({}));
+    let request = said(&mut link).remove(0);
+    let error = refuse(&mut link, &request, "events.bad_cursor").unwrap_err();
     assert_eq!(error.name, ErrorName::EventsBadCursor);
+    assert_ne!(link.lost(error), Duration::ZERO, "a daemon that refuses is not asked in a loop");
 }
 
 #[test]
@@ -234,6 +291,23 @@ fn a_first_subscription_that_is_refused_is_the_callers() {
     link.connected();
     assert_eq!(said(&mut link).len(), 1, "it is not made again");
     assert_eq!(link.next(key), None);
+}
+
+#[test]
+fn a_subscription_made_in_between_begins_with_the_connection() {
+    let mut link = connected();
+    link.lost(gone());
+    let (done, answers) = reply();
+    let key = link.subscribe("events", json!({"snapshot": true}), done);
+    link.connected();
+    let requests = said(&mut link);
+    assert_eq!(requests.len(), 1, "there is nothing to go on with");
+    answer(&mut link, &requests[0], json!({}));
+    let request = said(&mut link).remove(0);
+    assert_eq!(request["params"], json!({"snapshot": true}));
+    answer(&mut link, &request, json!({"subscription": "e1", "cursor": "i:0"}));
+    assert!(answers.try_recv().unwrap().is_ok());
+    assert_eq!(topics(&mut link, key), Vec::<String>::new(), "it has lost nothing");
 }
 
 #[test]
@@ -276,7 +350,7 @@ fn who_reads_nothing_has_the_socket_unread_but_for_calls() {
     }
     assert_eq!(link.wants_input(), None);
     let (done, _answers) = reply();
-    let id = link.call("phase", json!({}), done);
+    let id = link.call("phase", Ok(json!({})), done);
     assert_eq!(link.wants_input(), Some(true));
     link.forget(id);
     assert_eq!(link.wants_input(), None);
@@ -379,7 +453,7 @@ fn an_ended_registration_is_not_presented_again() {
     let mut link = connected();
     registered(&mut link);
     let (done, _answers) = reply();
-    link.call("tools.unregister", json!({"registration": "r1"}), done);
+    link.call("tools.unregister", Ok(json!({"registration": "r1"})), done);
     link.lost(gone());
     link.connected();
     assert_eq!(said(&mut link).len(), 1);
@@ -401,11 +475,11 @@ fn events_of_the_connection_go_to_every_subscription() {
 fn a_closed_client_fails_what_waits_and_what_comes() {
     let mut link = connected();
     let (before, answers) = reply();
-    link.call("done", json!({}), before);
+    link.call("done", Ok(json!({})), before);
     link.close();
     assert_eq!(answers.try_recv().unwrap().unwrap_err().name, ErrorName::DaemonUnreachable);
     let (after, answers) = reply();
-    link.call("done", json!({}), after);
+    link.call("done", Ok(json!({})), after);
     assert_eq!(answers.try_recv().unwrap().unwrap_err().name, ErrorName::DaemonUnreachable);
     assert_eq!(link.wants_input(), Some(false));
     assert_eq!(said(&mut link), Vec::<Value>::new());

@@ -1,0 +1,1 @@
+"""The daemon's configuration: seen, checked and edited."""

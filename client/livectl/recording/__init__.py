@@ -1,0 +1,1 @@
+"""Recordings: what is in them, and copies of them."""

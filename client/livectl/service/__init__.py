@@ -1,0 +1,1 @@
+"""`livectl service`: systemd's units of livehandled, put in place and taken away."""

@@ -1,0 +1,1 @@
+"""What is measured, for those who watch many machines."""

@@ -1,0 +1,1 @@
+"""Recordings: the wire as JSON lines, the sound as an aligned stereo WAV."""
