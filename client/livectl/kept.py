@@ -16,6 +16,9 @@ VERSION = 1
 """Of the form of an exported file."""
 
 _LARGEST_LINE = 2**30
+_MASKED = "[redacted]"
+"""Stands where the daemon's configuration hides a value."""
+
 _OF_THE_DAEMON = ("session:", "turn:", "derived:")
 """Prefixes of keys that the daemon writes itself: they are exported, and not put back."""
 
@@ -66,7 +69,7 @@ def _import(options: Namespace) -> int:
     values = {
         key: value
         for key, value in _read(options.file).items()
-        if not key.startswith(_OF_THE_DAEMON)
+        if not key.startswith(_OF_THE_DAEMON) and value != _MASKED
     }
     with open_connection(options, answer_timeout=ANSWER_S) as connection:
         _put(connection, values)

@@ -68,8 +68,8 @@ def connections(lines: Iterable[Line]) -> list[Recorded]:
                 raise NoRecordingError("has a message before the first connection")
             case "in" | "out" | "close":
                 found[-1].take(line)
-    # What was open to the end, without a setup, is of no use to anybody.
-    return [Recorded(one.model, one.due) for one in found if one.said]
+    # Without a setup there is no model that a client could ask for.
+    return [Recorded(one.model, one.due) for one in found if one.model]
 
 
 class _Reader:
@@ -121,7 +121,8 @@ class Replay:
         """When each message came that can be waited for."""
         self._sound = 0
         self._last = 0.0
-        self._refused = False
+        self.refused = False
+        """The client began otherwise than the recording."""
 
     def receive(self, frame: bytes, now: float) -> list[bytes | Close | Lost]:
         """Take a message of the client's, and return what is due by now."""
@@ -129,7 +130,7 @@ class Replay:
         self._sound += _sound(message)
         kind = _kind(message)
         if refusal := self._refusal(message):
-            self._refused = True
+            self.refused = True
             return [refusal]
         if kind is not None:
             self._came[kind] += 1
@@ -148,15 +149,28 @@ class Replay:
     @property
     def deadline(self) -> float | None:
         """When `advance` will have something; None if only after more of the client's."""
-        if self._refused or self._next == len(self._recorded.due):
+        if self.refused or self._next == len(self._recorded.due):
             return None
         due = self._recorded.due[self._next]
-        if any(self._came[kind] < count for kind, count in due.after):
+        if self._missing(due):
             return None
         if not self._speed:
             return self._last if self._sound >= due.sound else None
         since = self._times[due.place - 1] if due.place else self._last
         return max(self._last, since + due.delay_ms / 1000 / self._speed)
+
+    @property
+    def waits_for(self) -> str:
+        """What more of the client's the next message waits for; empty where for nothing."""
+        if self.refused or self._next == len(self._recorded.due) or self.deadline is not None:
+            return ""
+        missing = self._missing(self._recorded.due[self._next])
+        return ", ".join(f"{count} x {kind}" for kind, count in missing) or "sound"
+
+    def _missing(self, due: _Due) -> list[tuple[Kind, int]]:
+        """Return how many messages of each kind are still to come before it."""
+        came = self._came
+        return [(kind, count - came[kind]) for kind, count in due.after if came[kind] < count]
 
     def _refusal(self, message: ClientMessage | None) -> Close | None:
         """Return why a first message is not what the recording begins with."""

@@ -21,6 +21,8 @@ from livehandle_proto.wire_file import WIRE, NoRecordingError, read
 
 _MAX_FRAME_BYTES = 32 * 1024 * 1024
 _CLOSE_S = 2.0
+_PATIENCE_S = 5.0
+"""After so long without a message of the recording it is told what the next one waits for."""
 
 _log = logging.getLogger(__name__)
 _library_log = logging.getLogger(f"{__name__}.websockets")
@@ -58,14 +60,20 @@ async def serve(
     task_status: TaskStatus[int] = anyio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serve until cancelled; `task_status` is told the port. Raises `OSError`."""
-    rest = iter(recorded)
+    played = 0
 
     async def converse(socket: ServerConnection) -> None:
-        one = next(rest, None)
-        if one is None:
+        nonlocal played
+        first = await _first(socket) if played < len(recorded) else b""
+        if first is None:
+            return
+        if played == len(recorded):  # another may have had the last one meanwhile
             await socket.close(*OVER)
-        else:
-            await _play(socket, Replay(one, speed=speed))
+            return
+        replay = Replay(recorded[played], speed=speed)
+        out = replay.receive(first, anyio.current_time())
+        played += not replay.refused  # else it is for who comes with another setup
+        await _play(socket, replay, out)
 
     server = await listen(
         converse,
@@ -93,16 +101,26 @@ async def _admit(socket: ServerConnection, request: Request) -> Response | None:
     return None
 
 
-async def _play(socket: ServerConnection, replay: Replay) -> None:
-    """Play one connection to its end, or until the client goes."""
+async def _first(socket: ServerConnection) -> bytes | None:
+    """Return the first message of a client, None where it went without one."""
+    try:
+        return await socket.recv(decode=False)  # as long as the client has nothing to say
+    except ConnectionClosed:
+        _log.debug("the client went without a message")
+        return None
+
+
+async def _play(socket: ServerConnection, replay: Replay, out: list[bytes | Close | Lost]) -> None:
+    """Play one connection, of which `out` is due, to its end, or until the client goes."""
     more = anyio.Event()
+    told = False
 
     async def hear() -> None:
         nonlocal more
         try:
-            async for frame in socket:
-                data = frame.encode() if isinstance(frame, str) else frame
-                out.extend(replay.receive(data, anyio.current_time()))
+            while True:
+                frame = await socket.recv(decode=False)
+                out.extend(replay.receive(frame, anyio.current_time()))
                 more.set()
         except ConnectionClosed:
             _log.debug("the client went without a close")
@@ -111,7 +129,7 @@ async def _play(socket: ServerConnection, replay: Replay) -> None:
     request = socket.request
     endpoint = None if request is None else endpoint_of(request.path)
     text = endpoint is not None and not endpoint.vertex
-    out: list[bytes | Close | Lost] = []
+    since = anyio.current_time()
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(hear)
         while True:
@@ -119,10 +137,16 @@ async def _play(socket: ServerConnection, replay: Replay) -> None:
             out.extend(replay.advance(anyio.current_time()))
             while out:
                 await _deliver(socket, out.pop(0), text=text)
+                since = anyio.current_time()
             deadline = replay.deadline
+            if not told and replay.waits_for:
+                deadline = since + _PATIENCE_S
+                if told := deadline <= anyio.current_time():
+                    _log.warning("the recording waits for the client: %s", replay.waits_for)
+                    continue
             wait = None if deadline is None else max(0.0, deadline - anyio.current_time())
             with anyio.move_on_after(wait):
-                # As long as the recording waits for the client: whoever watches it sees that.
+                # As long as the recording waits for the client.
                 await more.wait()
 
 

@@ -3,11 +3,13 @@
 import argparse
 import faulthandler
 import importlib.util
+import logging
 import os
 import sys
+import threading
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import NoReturn
@@ -19,7 +21,7 @@ from livehandle_proto.description import FILE
 from livehandle_proto.errors import LiveHandleError
 from livehandle_proto.paths import config_file, refuse_two_names, socket_path
 from livehandled import log
-from livehandled.config.loader import load
+from livehandled.config.loader import Loaded, load
 
 # jsonrpcserver 5.0.9 reads its schema in a way that Python 3.11 and 3.12 warn of.
 warnings.filterwarnings("ignore", category=DeprecationWarning, module="jsonrpcserver")
@@ -70,7 +72,7 @@ def _run(options: argparse.Namespace) -> None:
         flags["log.format"] = options.log_format
     configuration = Path(config_file(options.config, os.environ))
     named = bool(options.config or os.environ.get("LIVEHANDLE_CONFIG"))
-    read = partial(load, configuration if named else None, os.environ, flags)
+    read = partial(_loaded, configuration if named else None, flags)
     loaded = read()
     if options.check:
         print(f"{configuration} is in order.")
@@ -79,6 +81,7 @@ def _run(options: argparse.Namespace) -> None:
     path = socket_path(options.socket, options.instance, os.environ)
     log.install(loaded.config.log, os.environ, clock=time.monotonic)
     sys.excepthook = log.crashed
+    threading.excepthook = _thread_failed
     # Where it stands is told if a watchdog aborts it, or a library crashes it.
     if sys.__stderr__ is not None:
         faulthandler.enable(sys.__stderr__)
@@ -91,6 +94,22 @@ def _run(options: argparse.Namespace) -> None:
         Service(loaded, read, configuration, path, os.environ),
         backend_options={"use_uvloop": uvloop},
     )
+
+
+def _loaded(file: Path | None, flags: Mapping[str, str]) -> Loaded:
+    """Return the configuration. Raises `config.invalid`, also for what only a session looks at."""
+    loaded = load(file, os.environ, flags)
+    if table := loaded.config.extraction.extractors:
+        from livehandled.extraction.extractor import check_table
+
+        check_table(table)
+    return loaded
+
+
+def _thread_failed(failure: threading.ExceptHookArgs) -> None:
+    """Log what ends a thread, in the place of `threading.excepthook`."""
+    name = "that has gone" if failure.thread is None else failure.thread.name
+    logging.getLogger(log.__name__).error("thread %s failed", name, exc_info=failure.exc_value)
 
 
 def _parser() -> argparse.ArgumentParser:

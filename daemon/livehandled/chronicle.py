@@ -65,6 +65,7 @@ class Chronicle:
             "live.disconnected": self._disconnected,
             "live.go_away": self._go_away,
             "live.interrupted": self._interrupted,
+            "live.stalled": self._stalled,
             "live.turn_metrics": self._measured,
             "live.turn_complete": self._turn_complete,
             "session.tool_call": self._called,
@@ -92,6 +93,14 @@ class Chronicle:
         if session is not None:
             plan = session.plan
             self._line(logging.INFO, "session opened", model=plan.model, url=public(plan.url))
+
+    def _stalled(self, data: Value) -> None:
+        assert isinstance(data, t.Stalled)
+        session = self._session()
+        turn = None if session is None else session.conversation.turns
+        self._line(
+            logging.WARNING, "model silent amid a reply", turn=turn, silent_ms=data.silent_ms
+        )
 
     def _resumed(self, data: Value) -> None:
         assert isinstance(data, t.Resumed)

@@ -33,8 +33,9 @@ from livehandled.gemini.content import Content, text_content
 from livehandled.hub import Hub
 from livehandled.keeper import Keeper
 from livehandled.listening import Events
+from livehandled.metrics.counts import since
 from livehandled.recording.recorder import Recorder
-from livehandled.redaction import REDACTED, Redaction
+from livehandled.redaction import Redaction
 from livehandled.session import opener, payload
 from livehandled.session.router import Router
 from livehandled.session.session import Session
@@ -45,7 +46,7 @@ from livehandled.session.writer import Sent, Writer, not_connected
 from livehandled.signals import Signals
 from livehandled.state import State
 from livehandled.store import Store
-from livehandled.telemetry import Telemetry
+from livehandled.telemetry import SavedTelemetry, Telemetry
 from livehandled.tools.tools import Tools
 from livehandled.transcript import KEPT_TURNS, Transcript
 from livehandled.voice.reactor import DEFAULT_RULES, Rule, VoiceState
@@ -469,6 +470,11 @@ class LiveHandle:
         """Return all metrics (H1)."""
         return self._telemetry.snapshot(self._clock(), media_dropped=self._sessions.outbox.dropped)
 
+    def counted(self) -> SavedTelemetry:
+        """Return the totals of this process alone, without those of an earlier run."""
+        totals = self._telemetry.export(media_dropped=self._sessions.outbox.dropped)
+        return since(totals, self._telemetry.restored)
+
     def extracted(self, name: str) -> object:
         """Return the latest result of an extractor, None where there is none (A23)."""
         return self._extraction.latest(name)
@@ -552,8 +558,9 @@ class LiveHandle:
         return self._session.describe()
 
     def _state_changed(self, change: StateChange) -> None:
-        if not change.removed and self.redaction.hides(change.key):
-            change = msgspec.structs.replace(change, value=REDACTED)
+        if not change.removed and self.redaction.hides_keys:
+            shown = self.redaction.state(change.key, change.value)
+            change = msgspec.structs.replace(change, value=shown)
         self._hub.publish("state.changed", change, key=change.key)
 
     def _deadline(self) -> float | None:

@@ -1,7 +1,7 @@
 """Keeps the session on disk while it lasts, and takes up the one that an earlier daemon kept."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -9,8 +9,9 @@ from livehandle_proto.errors import LiveHandleError
 from livehandled.config.loader import Loaded, overrides, with_overrides
 from livehandled.context import PendingContext
 from livehandled.hub import Event, Hub
-from livehandled.redaction import NOTHING_REDACTED, REDACTED, Redaction
+from livehandled.redaction import NOTHING_REDACTED, Redaction
 from livehandled.saver import Saver
+from livehandled.session.history import Told
 from livehandled.session.resumption import TakenUp, tools_in
 from livehandled.session.sessions import Sessions
 from livehandled.signals import PASSING, Signals
@@ -20,8 +21,6 @@ from livehandled.telemetry import Telemetry
 from livehandled.transcript import Transcript
 
 _log = logging.getLogger(__name__)
-
-_REDACTED = msgspec.Raw(msgspec.json.encode(REDACTED))
 
 _TELLING = (
     "state.changed",
@@ -100,7 +99,7 @@ class Keeper:
     def forget(self) -> None:
         """Have nothing on disk of what was. It blocks until that is so."""
         self._untaken = None
-        self._store.remove()
+        self._saver.forget()
         self._saver.dirty()
 
     @property
@@ -138,6 +137,7 @@ class Keeper:
             session.ended is None or session.unfinished or stopped_by == "stopped"
         )
         left = TakenUp() if session is None else session.left()
+        taken_up = going_on and stopped_by != "disconnected"
         return encode(
             Snapshot(
                 session_id=left.session_id,
@@ -156,20 +156,28 @@ class Keeper:
                 calls=list(left.calls),
                 unsent=list(left.unsent),
                 owed=left.owed,
-                since=list(left.since),
-                told=list(left.told),
-                open=going_on and stopped_by != "disconnected",
+                since=self._saved(left.since) if taken_up else [],
+                told=self._saved(left.told) if taken_up else [],
+                open=taken_up,
                 saved_at_ms=self._hub.now_ms(),
             )
         )
 
     def _exported(self) -> SavedState:
         """Return the state as it is to be saved: redacted (S3)."""
-        saved, hides = self._state.export(without=PASSING), self._redaction.hides
-        if not self._redaction.hides_keys:
+        saved, redaction = self._state.export(without=PASSING), self._redaction
+        if not redaction.hides_keys:
             return saved
-        shown = {key: _REDACTED if hides(key) else text for key, text in saved.values.items()}
-        return SavedState(cursor=saved.cursor, values=shown)
+        values = {key: msgspec.json.decode(text) for key, text in saved.values.items()}
+        shown = redaction.states(values).items()
+        return SavedState(
+            cursor=saved.cursor,
+            values={key: msgspec.Raw(msgspec.json.encode(value)) for key, value in shown},
+        )
+
+    def _saved(self, told: Sequence[Told]) -> list[Told]:
+        """Return context the model was given as it is to be saved: redacted, as turns are."""
+        return [one._replace(words=self._redaction.text(one.words)) for one in told]
 
 
 def _taken_up(snapshot: Snapshot) -> TakenUp:

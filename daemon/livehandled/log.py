@@ -13,7 +13,6 @@ import os
 import re
 import sys
 import traceback
-from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -21,12 +20,14 @@ from types import TracebackType
 from typing import TextIO
 
 from livehandled.config.schema import Log
-from livehandled.gemini.auth import mask
+from livehandled.gemini.auth import mask_spelled, spelled
 
 MOST_ALIKE = 100
 """Lines of one kind that are written in a minute; of the others the number is."""
 _WINDOW_S = 60.0
-_MOST_SECRETS = 256
+_MOST_PAST = 32
+"""Secrets that are masked though nobody knows them any longer: a session has a new handle with
+nearly every turn."""
 
 # sd-daemon(3): the syslog priority at the beginning of a line.
 _PRIORITIES = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3}
@@ -64,7 +65,9 @@ class Handler(logging.StreamHandler[TextIO]):
         self._journal = journal
         self._limit = _Limit(clock)
         self._providers: list[Callable[[], Iterable[str]]] = []
-        self._secrets: OrderedDict[str, None] = OrderedDict()
+        self._secrets: dict[str, None] = {}
+        """Known now or before, the newest last."""
+        self._spelled: list[tuple[str, str]] = []
 
     def configure(self, log: Log) -> None:
         """Write lines in another form."""
@@ -74,7 +77,7 @@ class Handler(logging.StreamHandler[TextIO]):
             self.setFormatter(_TextFormatter(timed=not self._journal))
 
     def know(self, secrets: Callable[[], Iterable[str]]) -> None:
-        """Mask from now on what this returns, and what it has returned at any line before."""
+        """Mask from now on what this returns, and the newest of what it has returned before."""
         self._providers.append(secrets)
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -97,20 +100,22 @@ class Handler(logging.StreamHandler[TextIO]):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return a record as it is written: lines without a secret."""
-        text = mask(super().format(record), self._known())
+        text = mask_spelled(super().format(record), self._known())
         if not self._journal:
             return text
         priority = next((p for level, p in _PRIORITIES.items() if record.levelno <= level), 2)
         return "\n".join(f"<{priority}>{line}" for line in text.split("\n"))
 
-    def _known(self) -> list[str]:
-        for provider in self._providers:
-            for secret in provider():
-                self._secrets[secret] = None
-                self._secrets.move_to_end(secret)
-        while len(self._secrets) > _MOST_SECRETS:
-            self._secrets.popitem(last=False)
-        return [form for one in self._secrets for form in (one, json.dumps(one)[1:-1])]
+    def _known(self) -> list[tuple[str, str]]:
+        known = {secret: None for provider in self._providers for secret in provider()}
+        if not known.keys() <= self._secrets.keys():
+            self._secrets |= known
+            past = [secret for secret in self._secrets if secret not in known]
+            for secret in past[:-_MOST_PAST]:
+                del self._secrets[secret]
+            forms = {form for one in self._secrets for form in (one, json.dumps(one)[1:-1])}
+            self._spelled = spelled(forms)
+        return self._spelled
 
 
 def install(log: Log, environ: Mapping[str, str], *, clock: Callable[[], float]) -> Handler:

@@ -68,8 +68,8 @@ class Notifier:
     """Keeps a manager informed: that the daemon is ready, what it does, and that it lives.
 
     `status` returns a line for people; it is sent when it may be another, at most once a second.
-    The watchdog is fed twice in its time, from the event loop, as long as `alive` says so. Both
-    are `run`'s work.
+    The watchdog is fed twice in its time, from the event loop, as long as `alive` says so, or the
+    daemon stops: then the session's tasks may end. Both are `run`'s work.
     """
 
     def __init__(
@@ -86,6 +86,7 @@ class Notifier:
         self._clock = clock
         self._note = ""
         self._ready = False
+        self._stopping = False
         self._status_at: float | None = None
         """When the next status is due, None where none is."""
         self._told_at = 0.0
@@ -115,11 +116,13 @@ class Notifier:
         """Tell that the configuration is read again and, at the end, that it has been.
 
         Why it was refused stands in the status until one is taken: a manager cannot be told that
-        a reload has failed.
+        a reload has failed. Before it is ready, and once it stops, a reload is not told: its end
+        would say that clients are served.
         """
-        # The manager compares it with the time at which it asked.
-        monotonic_usec = int(self._clock() * 1e6)
-        self._manager.tell("RELOADING=1", f"MONOTONIC_USEC={monotonic_usec}", wait=True)
+        if self._ready:
+            # The manager compares it with the time at which it asked.
+            monotonic_usec = int(self._clock() * 1e6)
+            self._manager.tell("RELOADING=1", f"MONOTONIC_USEC={monotonic_usec}", wait=True)
         try:
             yield
             self._note = ""
@@ -127,11 +130,13 @@ class Notifier:
             self._note = f"; reload refused: {error.message}"
             raise
         finally:
-            self._tell_status("READY=1")
+            if self._ready:
+                self._tell_status("READY=1")
 
     def stopping(self, reason: str) -> None:
         """Tell that the daemon ends, for the reason that clients are told."""
         self._ready = False
+        self._stopping = True
         self._status_at = None
         self._manager.tell("STOPPING=1", f"STATUS=Stopping: {reason}", wait=True)
 
@@ -145,7 +150,7 @@ class Notifier:
         if self._beat_at is not None and now >= self._beat_at:
             assert self._manager.watchdog_s is not None
             self._beat_at = now + self._manager.watchdog_s / 2
-            if self._alive():
+            if self._stopping or self._alive():
                 self._manager.tell("WATCHDOG=1")
             else:
                 _log.error("the watchdog is not fed: the session's tasks do not run")

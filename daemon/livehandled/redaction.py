@@ -60,24 +60,26 @@ class Redaction:
         """Whether there are keys whose values are masked."""
         return bool(self._keys)
 
-    def text(self, text: str, *, cut: bool = False) -> str:
+    def text(self, text: str, *, cut: bool = False, after: str = "") -> str:
         """Return the text with what the patterns match masked.
 
         `cut`: the text went on, and the rest is not known. What it ends with is masked too where
-        that could be the beginning of a match.
+        that could be the beginning of a match. `after`: what the text goes on with, and which was
+        told as one that was cut. What a match that begins there has of the text is left out.
         """
         if not self._patterns:
             return text
         if cut:
-            stream = self.stream()
-            return stream.feed(text) + (REDACTED if stream.holds else "")
-        text = _sound(text)
+            stream = self.stream(after)
+            return stream.feed(text) + stream.cut()
+        before = _sound(after)
+        text = before + _sound(text)
         found = [m.span() for p in self._patterns for m in p.whole.finditer(text)]
-        return _masked(text, sorted(found), 0, len(text))[0]
+        return _masked(text, sorted(found), len(before), len(text))[0]
 
-    def so_far(self, text: str) -> str:
+    def so_far(self, text: str, *, after: str = "") -> str:
         """Return what can be shown of a text that goes on: what a stream would have released."""
-        return self.stream().feed(text) if self._patterns else text
+        return self.stream(after).feed(text) if self._patterns else text
 
     def value(self, value: object) -> object:
         """Return a JSON value with each text in it, and each number as text, masked.
@@ -112,16 +114,26 @@ class Redaction:
         return any(f":derived:{key}".endswith(f":{hidden}") for hidden in self._keys)
 
     def state(self, key: str, value: object) -> object:
-        """Return what is shown of the value of a key of the state."""
-        return REDACTED if self.hides(key) else value
+        """Return what is shown of the value of a key of the state.
+
+        In an object, at any depth, fields that are named as one of the keys are masked too.
+        """
+        if self.hides(key):
+            return REDACTED
+        match value:
+            case dict() if self._keys:
+                return {name: self.state(name, inner) for name, inner in value.items()}
+            case list() if self._keys:
+                return [self.state("", inner) for inner in value]
+        return value
 
     def states(self, values: Mapping[str, object]) -> dict[str, object]:
         """Return what is shown of the state."""
         return {key: self.state(key, value) for key, value in values.items()}
 
-    def stream(self) -> Stream:
-        """Return what masks a text that comes in pieces."""
-        return Stream(self._patterns)
+    def stream(self, after: str = "") -> Stream:
+        """Return what masks a text that comes in pieces, `after` one as `text` takes it."""
+        return Stream(self._patterns, after)
 
 
 NOTHING_REDACTED = Redaction()
@@ -140,14 +152,14 @@ class Stream:
     comes after them until `finish`: there alone more is masked than of the whole text.
     """
 
-    def __init__(self, patterns: Collection[_Pattern]) -> None:
+    def __init__(self, patterns: Collection[_Pattern], after: str = "") -> None:
         self._patterns = patterns
-        self._begin()
+        self._begin(_sound(after))
 
-    def _begin(self) -> None:
-        self._text = ""
+    def _begin(self, after: str = "") -> None:
+        self._text = after
         """What is held back, behind one character that was released, for assertions to see."""
-        self._told = 0
+        self._told = len(after)
         """Where in it what is held back begins."""
         self._masked = 0
         """Up to where all is masked, be it not told yet."""
@@ -182,23 +194,36 @@ class Stream:
         self._begin()
         return released
 
+    def cut(self) -> str:
+        """Note that the text went on and the rest will not come, and begin another text.
+
+        Return what stands for what was held back, for nothing tells that it was no match.
+        """
+        released = REDACTED if self.holds else ""
+        self._begin()
+        return released
+
     def _look(self) -> int:
         """Find the matches that are decided; return the first character that is not."""
         undecided = len(self._text)
         for number, pattern in enumerate(self._patterns):
             at = self._next[number]
-            while True:
-                begun = pattern.begun.search(self._text, at)
-                # Nothing at all is a beginning too.
-                open_at = len(self._text) if begun is None else begun.start()
-                match = pattern.whole.search(self._text, at)
-                if match is None or match.start() >= open_at:
+            open_at = self._open_at(pattern, at)
+            for match in pattern.whole.finditer(self._text, at):
+                if match.start() >= open_at:
                     break
                 self._found.append(match.span())
-                at = match.end()
+                if match.end() > open_at:  # what was open there is a part of this match
+                    open_at = self._open_at(pattern, match.end())
             self._next[number] = open_at
             undecided = min(undecided, open_at)
         return undecided
+
+    def _open_at(self, pattern: _Pattern, at: int) -> int:
+        """Return where, from `at` on, the first match begins that the text does not decide."""
+        begun = pattern.begun.search(self._text, at)
+        # Nothing at all is a beginning too.
+        return len(self._text) if begun is None else begun.start()
 
     def _release(self, until: int) -> str:
         self._found.sort()

@@ -75,6 +75,18 @@ class Saver:
         if body is not None:
             self._note(self._write(body, self._taken))
 
+    def forget(self) -> None:
+        """Remove what was written; what was taken before is written no more.
+
+        It blocks, for as long as a write that has begun. `failed` is told what cannot be removed.
+        """
+        with self._writing:
+            self._taken += 1
+            self._written = self._taken
+            failure = self._store.remove()
+        if failure:
+            self._failed(failure)
+
     async def _save(self) -> bool:
         body = self._body()
         if body is None:

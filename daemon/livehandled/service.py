@@ -93,12 +93,19 @@ async def run(service: Service) -> None:
 
 
 async def _hold(service: Service, bound: socket.socket) -> None:
-    async with _emulator(service.loaded) as (emulator_url, faults):
-        await _serve(service, bound, emulator_url, faults)
+    config = service.loaded.config
+    # A place that is taken is told before anything upstream has changed.
+    with metrics_http.listening(config.metrics.listen, config.control) as metrics:
+        async with _emulator(service.loaded) as (emulator_url, faults):
+            await _serve(service, bound, metrics, emulator_url, faults)
 
 
 async def _serve(
-    service: Service, bound: socket.socket, emulator_url: str, faults: EmulatorFaults | None
+    service: Service,
+    bound: socket.socket,
+    metrics: socket.socket | None,
+    emulator_url: str,
+    faults: EmulatorFaults | None,
 ) -> None:
     running = Running(service.loaded, service.read)
     config = running.config
@@ -173,7 +180,7 @@ async def _serve(
             _serving(server, tasks),
             export.exporting(config.metrics.otel, hub, lambda: handle.session().describe()),
             handle,
-            metrics_http.serving(config.metrics.listen, config.control, calls.overview.exposition),
+            metrics_http.serving(metrics, calls.overview.exposition),
         ):
             _log.info(
                 "listening on %s",
@@ -218,7 +225,8 @@ def _store(service: Service) -> Store | None:
     store = Store(snapshot_path(service.socket_path, service.environ))
     if service.loaded.config.resumption.store:
         return store
-    store.remove()
+    if complaint := store.remove():
+        _log.warning("%s", complaint)
     return None
 
 

@@ -160,12 +160,19 @@ class Store:
                 raise
             os.fsync(directory)
 
-    def remove(self) -> None:
-        """Remove what was kept, for one who wants nothing kept."""
-        name = self.path.name
+    def remove(self) -> str:
+        """Remove what was kept, for one who wants nothing kept.
+
+        Return why something of it may still be there, in a sentence; empty where nothing is.
+        """
+        name, complaint = self.path.name, ""
         for left in (name, f"{name}.bad", f".{name}.new"):
-            with suppress(OSError):  # there is none, or nobody could have put one there
-                self.path.with_name(left).unlink()
+            path = self.path.with_name(left)
+            try:
+                path.unlink(missing_ok=True)
+            except OSError as error:
+                complaint = f"{path} cannot be removed ({_words(error)}): remove it by hand."
+        return complaint
 
     def _load(self, directory: int) -> Snapshot | None:
         try:

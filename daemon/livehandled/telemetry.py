@@ -69,6 +69,8 @@ class Telemetry:
         self._turn_began: float | None = None
         self._turn_ms = 0
         self._turns_timed = 0
+        self.restored: SavedTelemetry | None = None
+        """The totals that it goes on from."""
 
     def session_opened(self) -> None:
         """Forget what a session left unfinished: a wait, a turn and its tokens."""
@@ -182,6 +184,7 @@ class Telemetry:
 
     def restore(self, saved: SavedTelemetry) -> None:
         """Go on from the totals of an earlier run, before anything is counted."""
+        self.restored = saved
         self.audio_chunks_in = saved.audio_chunks_in
         self.audio_bytes_in = saved.audio_bytes_in
         self.audio_chunks_out = saved.audio_chunks_out

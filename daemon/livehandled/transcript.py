@@ -8,6 +8,8 @@ was heard whenever it is looked at.
 What is read here is as redaction leaves it, but for what the model is told anew (`said`).
 """
 
+import json
+import re
 from collections import Counter, deque
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,7 +20,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from livehandle_proto.transcripts import ToolUse, TranscriptTurn
-from livehandled.redaction import NOTHING_REDACTED, Redaction
+from livehandled.redaction import MAX_HELD, NOTHING_REDACTED, Redaction
 from livehandled.voice.playback import cut_to_words
 
 KEPT_TURNS = 50
@@ -31,6 +33,8 @@ _MAX_TOOLS = 100
 _SUMMARY_CHARS = 200
 
 _JSON = JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=str)
+_STRING = re.compile(r'"((?:[^"\\]|\\.)*)("?)')
+"""In JSON that may be clipped."""
 
 
 class _Words:
@@ -72,6 +76,10 @@ class _OpenTurn:
     model_began: bool = False
     interrupted: bool = False
     heard_chars: int | None = None
+    before: str = ""
+    """What the user said in the turn before, where these words may go on with it."""
+    seen: tuple[TranscriptTurn, int | None, TranscriptTurn] | None = None
+    """The turn with `heard_chars` when it was last looked at, and as redaction left it."""
 
 
 class _Finished(NamedTuple):
@@ -113,8 +121,12 @@ class Transcript:
     @property
     def current(self) -> TranscriptTurn | None:
         """The open turn; None as long as nothing was said or done in it."""
-        turn = self._as_turn(self._open.tools)
-        return None if turn is None else self._shown(turn)
+        turn, seen = self._as_turn(self._open.tools), self._open.seen
+        if turn is None:
+            return None
+        if seen is None or seen[0] != turn or seen[1] != self._open.heard_chars:
+            seen = self._open.seen = turn, self._open.heard_chars, self._shown(turn)
+        return seen[2]
 
     @property
     def waiting(self) -> list[int]:
@@ -234,11 +246,17 @@ class Transcript:
             user=self._open.next_user,
             spoken=self._open.next_spoken,
             notes=self._open.next_notes,
+            before=self._before_next,
         )
         if turn is not None and shown is not None:
             self._number += 1
             self._finished.append(_Finished(turn, shown))
         return shown
+
+    @property
+    def _before_next(self) -> str:
+        """What the user said in the open turn, where the words of the next may go on with it."""
+        return self._open.user.until(None)[-MAX_HELD:] if self._open.interrupted else ""
 
     def window(self, n: int) -> list[TranscriptTurn]:
         """Return the last `n` finished turns that are kept, oldest first."""
@@ -263,11 +281,11 @@ class Transcript:
         finished, kept = self._without(untold_tools)
         turns = [turn.shown for turn in finished]
         tools = list(untold_tools)
-        number, user = self._number, self._open.user
+        number, user, before = self._number, self._open.user, self._open.before
         if not self._open.model_began:
             tools = [*kept, *tools]
         else:
-            user = self._open.next_user
+            user, before = self._open.next_user, self._before_next
             if (turn := self._as_turn(kept)) is not None:
                 turns.append(self._shown(replace(turn, interrupted=True), over=True))
                 number += 1
@@ -275,9 +293,9 @@ class Transcript:
         return SavedTranscript(
             turns=turns,
             number=number,
-            user=redacted(user.until(None), cut=bool(spoken)),
+            user=redacted(user.until(None), cut=bool(spoken), after=before),
             notes={note: redacted(text) for note, text in self._waiting.items()},
-            spoken=redacted(spoken, cut=True),
+            spoken=redacted(spoken, cut=True, after=before),
             last_note=self._last_note,
             tools=[self._shown_tool(use) for use in tools],
         )
@@ -341,9 +359,14 @@ class Transcript:
             model = redaction.so_far(turn.model)
         else:
             model = redaction.text(turn.model, cut=turn.interrupted)
+        before = self._open.before
+        if over:
+            user = redaction.text(turn.user, cut=turn.interrupted, after=before)
+        else:
+            user = redaction.so_far(turn.user, after=before)
         return replace(
             turn,
-            user=redaction.text(turn.user) if over else redaction.so_far(turn.user),
+            user=user,
             model=model,
             tool_calls=[self._shown_tool(use) for use in turn.tool_calls],
         )
@@ -354,9 +377,15 @@ class Transcript:
             return use
 
         def shown(summary: str) -> str:
-            if not summary.endswith("…"):
-                return redaction.text(summary)
-            return redaction.text(summary[:-1], cut=True) + "…"
+            clipped = summary.endswith("…")
+            text = _STRING.sub(string, summary.removesuffix("…"))
+            return redaction.text(text, cut=clipped) + ("…" if clipped else "")
+
+        def string(found: re.Match[str]) -> str:
+            """Redact what a string says, and not how JSON spells it."""
+            said, closed = _said(found[1]), found[2]
+            text = redaction.text(said, cut=not closed)
+            return found[0] if text == said else f"{_JSON.encode(text)[:-1]}{closed}"
 
         return replace(use, args=shown(use.args), result=shown(use.result))
 
@@ -382,6 +411,14 @@ class Transcript:
 def tool_use(name: str, args: Mapping[str, object], result: object) -> ToolUse:
     """Return an answered call as the transcript has it, with summaries of what it was about."""
     return ToolUse(name=_clipped(name), args=_summary(args), result=_summary(result))
+
+
+def _said(spelled: str) -> str:
+    """Return what a JSON string says; an escape that was clipped is left out."""
+    try:
+        return str(json.loads(f'"{spelled}"'))
+    except json.JSONDecodeError:
+        return _said(spelled[: spelled.rindex("\\")]) if "\\" in spelled else spelled
 
 
 def _joined(texts: Iterable[str]) -> _Words:

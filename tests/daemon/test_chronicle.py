@@ -102,6 +102,11 @@ def test_a_turn_is_told_with_its_figures_and_without_its_words(told: Told) -> No
     ]
 
 
+def test_silence_amid_a_reply_is_a_warning(told: Told) -> None:
+    told.parts.hub.publish("live.stalled", t.Stalled(silent_ms=3001))
+    assert told.lines() == ["! model silent amid a reply session=s-1 turn=0 gen=1 silent_ms=3001"]
+
+
 def test_what_was_said_is_told_where_it_is_wanted_once_a_turn(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

@@ -3,14 +3,16 @@
 import base64
 from pathlib import Path
 
+import anyio
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from livehandle_emulator.replay import connections
 from livehandle_proto.recordings import RecordingStart
 from livehandle_proto.wire_file import Line, read
 from support.rigs import handle
-from support.service import KEY, saying
+from support.service import KEY, SETUP_COMPLETE, Call, saying
 
 pytestmark = pytest.mark.anyio
 
@@ -77,6 +79,44 @@ async def test_everything_is_recorded_from_the_first_connection_on(tmp_path: Pat
     assert left > 8000
     assert right <= 8192
     assert np.count_nonzero(samples[:, 1]) < 24_000  # of two seconds that were cut off
+
+
+async def test_what_begins_while_the_connection_is_set_up_can_be_replayed_too(
+    tmp_path: Path,
+) -> None:
+    asked, recording = anyio.Event(), anyio.Event()
+
+    async def slow(call: Call) -> None:
+        await call.hear()
+        asked.set()
+        await recording.wait()
+        await call.say(SETUP_COMPLETE)
+        await call.hear_all()
+
+    async with (
+        handle(
+            slow,
+            recording__directory=str(tmp_path / "shelf"),
+            session__setup_timeout_ms="9000",
+        ) as rig,
+        anyio.create_task_group() as tasks,
+    ):
+        recorder = rig.handle.recorder()
+
+        async def connect() -> None:
+            await rig.handle.connect()
+
+        tasks.start_soon(connect)
+        await asked.wait()
+        await recorder.start(RecordingStart(audio=False))
+        recording.set()
+        await rig.told.until("session.connected")
+        await rig.handle.disconnect()
+        done = await recorder.stop()
+    lines = lines_of(done.wire)
+    assert kinds(lines)[:3] == ["open", "out setup", "in setupComplete"]
+    assert [line.get("before") for line in lines][:3] == [True, True, None]
+    assert len(connections(lines)) == 1
 
 
 async def test_what_begins_within_a_connection_can_be_replayed_too(tmp_path: Path) -> None:

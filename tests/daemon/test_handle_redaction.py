@@ -135,6 +135,9 @@ async def test_m7_masked_keys_are_told_masked_and_read_as_they_are() -> None:
         state.remove("app:pin")
         changes = {one["sequence"]: one.get("value") for one in rig.told.data("state.changed")}
         assert list(changes.values()) == [REDACTED, 1, None]
+        state.set("profile", {"pin": 1234, "city": "Bonn"})
+        told = rig.told.data("state.changed")[-1]
+        assert told["value"] == {"pin": REDACTED, "city": "Bonn"}
 
 
 async def test_a_model_that_begins_anew_is_told_what_was_said_as_it_was_said() -> None:

@@ -22,6 +22,8 @@ from livehandled.gemini.content import text_content, text_of
 from livehandled.gemini.models import traits_of
 from livehandled.handle import LiveHandle
 from livehandled.hub import Hub
+from livehandled.redaction import REDACTED
+from livehandled.session.history import Told
 from livehandled.session.outbox import Message
 from livehandled.signals import PASSING
 from livehandled.store import Snapshot, Store, encode
@@ -357,6 +359,7 @@ async def test_a_disconnected_session_does_not_come_back(path: Path) -> None:
         await first.handle.disconnect()
         await first.until_kept("open", False)
     assert not first.kept.open
+    assert (first.kept.told, first.kept.since) == ([], [])
     async with run(path) as second:
         assert second.handle.phase() == "disconnected"
         with pytest.raises(LiveHandleError, match="no session yet"):
@@ -621,3 +624,21 @@ async def test_a_turn_is_kept_with_what_was_said_in_it(path: Path) -> None:
         await daemon.handle.connect()
         found = await daemon.until_kept("turns", 1)
     assert found.transcript.turns == [TranscriptTurn(turn_number=0, user="", model="Hello")]
+
+
+@pytest.mark.usefixtures("often")
+async def test_z15_context_that_was_told_is_kept_redacted_and_only_while_the_session_lasts(
+    path: Path,
+) -> None:
+    keep(path, told=[Told("model", "card 4111", 0)], since=[Told("user", "4111 too", 9)])
+    patterns = msgspec.json.encode({"number": "[0-9]{4}"}).decode()
+    async with run(path, redaction__patterns=patterns, redaction__keys="pin") as daemon:
+        daemon.handle.state().set("profile", {"pin": 1, "city": "Bonn"})
+        await daemon.until_kept("told", [Told("model", f"card {REDACTED}", 0)])
+        assert daemon.kept.since == [Told("user", f"{REDACTED} too", 9)]
+        profile = msgspec.json.decode(daemon.kept.state.values["profile"])
+        assert profile == {"pin": REDACTED, "city": "Bonn"}
+        await daemon.told.until("session.resumed")
+        await daemon.handle.disconnect()
+        found = await daemon.until_kept("open", False)
+    assert (found.told, found.since) == ([], [])

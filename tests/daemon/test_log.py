@@ -171,6 +171,29 @@ def test_every_secret_that_is_or_was_known_is_masked_wherever_it_stands(form: st
         assert "quoted" not in line
 
 
+def test_of_handles_that_were_known_the_newest_are_masked_and_whatever_is_known_still() -> None:
+    lines = Lines()
+    handles = [f"{number:04}-handle" for number in range(100)]
+    known = [SECRET]
+    lines.handler.know(lambda: known)
+    for handle in handles:
+        known[1:] = [handle]
+        lines.logger.debug("so")
+    lines.written.clear()
+    lines.logger.debug(" ".join([SECRET, *handles]))
+    told = lines.written[-1].split(": ")[1].split()
+    assert told == ["***", *handles[:67], *33 * ["***"]]
+
+
+def test_what_is_known_already_is_spelled_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = Lines()
+    lines.handler.know(lambda: [SECRET])
+    lines.logger.info("so")
+    monkeypatch.setattr(log, "spelled", None)  # whoever calls it fails
+    lines.logger.info("it is %s", SECRET)
+    assert lines.written[-1].endswith("it is ***")
+
+
 @pytest.mark.parametrize("form", ["text", "json"])
 def test_a_traceback_tells_where_and_of_which_kind_and_not_what_it_said(form: str) -> None:
     lines = Lines(form=form)

@@ -4,6 +4,7 @@ import json
 import logging
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -41,6 +42,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[Service]:
     monkeypatch.setattr(service, "run", run)
     # What a daemon sets for its whole process.
     monkeypatch.setattr(sys, "excepthook", sys.excepthook)
+    monkeypatch.setattr(threading, "excepthook", threading.excepthook)
     root = logging.getLogger()
     monkeypatch.setattr(root, "handlers", list(root.handlers))
     monkeypatch.setattr(root, "level", root.level)
@@ -73,6 +75,22 @@ def test_the_log_is_there_before_the_service_and_tells_of_its_end(
     assert any(isinstance(handler, log.Handler) for handler in root.handlers)
     assert root.level == logging.WARNING
     assert sys.excepthook is log.crashed
+
+
+def test_what_ends_a_thread_is_logged_without_its_words(
+    path: Path, started: list[Service], capfd: pytest.CaptureFixture[str]
+) -> None:
+    def fail() -> None:
+        raise ValueError("the-key-that-nobody-may-see")
+
+    assert command.main([]) == 0
+    thread = threading.Thread(target=fail, name="recording")
+    thread.start()
+    thread.join()
+    told = capfd.readouterr().err
+    assert "thread recording failed" in told
+    assert "ValueError" in told
+    assert "the-key" not in told
 
 
 @pytest.mark.parametrize("form", ["text", "json"])
@@ -213,3 +231,19 @@ def test_a_fault_is_not_hidden(path: Path, monkeypatch: pytest.MonkeyPatch) -> N
         command.main(["--socket", str(path)])
     assert fault.group_contains(KeyError)
     assert not fault.group_contains(LiveHandleError)
+
+
+def test_an_extractor_that_a_session_would_refuse_is_refused_by_check_and_by_a_reload(
+    path: Path, started: list[Service], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text("")
+    assert command.main(["--config", str(file)]) == 0
+    file.write_text("[extraction.extractors.y]\nkind = 'regex'\npatterns = {a = '('}")
+    with pytest.raises(LiveHandleError, match="patterns") as refused:
+        started[0].read()
+    assert refused.value.name == "config.invalid"
+    assert command.main(["--config", str(file), "--check"]) == 3
+    assert capsys.readouterr().err.endswith("[config.invalid]\n")
+    file.write_text("[extraction.extractors.y]\nkind = 'regex'\npatterns = {a = 'b'}")
+    assert command.main(["--config", str(file), "--check"]) == 0

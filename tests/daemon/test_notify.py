@@ -177,6 +177,30 @@ def test_a_session_whose_tasks_have_failed_does_not_feed_it(
     assert "the watchdog is not fed" in caplog.text
 
 
+def test_while_it_stops_it_is_fed_though_the_sessions_tasks_end(
+    watched: Rig, caplog: pytest.LogCaptureFixture
+) -> None:
+    watched.notifier.ready()
+    watched.notifier.stopping("SIGTERM")
+    watched.alive = False
+    watched.told()
+    assert watched.after(4.5) == 4 * ["WATCHDOG=1"]
+    assert caplog.records == []
+
+
+def test_a_reload_is_told_only_while_clients_are_served(rig: Rig) -> None:
+    with pytest.raises(LiveHandleError), rig.notifier.reloading():
+        raise LiveHandleError("config.invalid", "Correct a.b.")
+    assert rig.told() == []
+    rig.notifier.ready()
+    assert rig.told() == ["READY=1\nSTATUS=Session active; reload refused: Correct a.b."]
+    rig.notifier.stopping("SIGTERM")
+    rig.told()
+    with rig.notifier.reloading():
+        pass
+    assert rig.told() == []
+
+
 def test_a_reload_begins_with_the_time_and_ends_with_the_status(rig: Rig) -> None:
     rig.notifier.ready()
     rig.told()

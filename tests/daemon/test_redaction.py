@@ -1,5 +1,6 @@
 """What is masked of a text, whole or in pieces, and which keys of the state are."""
 
+import re
 from itertools import pairwise
 
 import pytest
@@ -7,7 +8,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from livehandled.beginnings import beginnings
-from livehandled.redaction import MAX_HELD, REDACTED, PatternError, Redaction
+from livehandled.redaction import MAX_HELD, REDACTED, PatternError, Redaction, Stream
 from support.patterns import PATTERNS
 
 CARD = r"\b\d{4}(?:[ -]?\d{4}){3}\b"
@@ -126,6 +127,49 @@ def test_a_stream_without_patterns_releases_everything() -> None:
     assert pieces(Redaction(), "a", "", "b") == ["a", "", "b", ""]
 
 
+def test_a_text_that_is_broken_off_is_masked_where_it_was_held_back() -> None:
+    stream = Redaction({"card": CARD}).stream()
+    assert (stream.feed("It is 4111 11"), stream.cut()) == ("It is ", REDACTED)
+    assert (stream.feed(f"{NUMBER} "), stream.cut()) == (f"{REDACTED} ", "")
+
+
+@pytest.mark.parametrize(
+    ("after", "text", "shown"),
+    [
+        ("It is 4111 1111 ", "1111 1111 thanks 4", " thanks 4"),
+        ("It is 4111 1111", " please", " please"),
+        ("", f"{NUMBER} 4", f"{REDACTED} 4"),
+    ],
+)
+def test_of_a_text_that_goes_on_with_another_the_rest_of_a_match_is_left_out(
+    after: str, text: str, shown: str
+) -> None:
+    redaction = Redaction({"card": r"\d{4}(?: \d{4}){3}"})
+    assert redaction.text(text, after=after) == shown
+    assert redaction.text(text, after=after, cut=True) == shown.replace("4", REDACTED)
+    assert redaction.so_far(text, after=after) == shown.removesuffix("4")
+
+
+class Counted:
+    """A pattern that counts how often it is searched for."""
+
+    def __init__(self, pattern: re.Pattern[str]) -> None:
+        self.pattern = pattern
+        self.searches = 0
+
+    def search(self, text: str, at: int) -> re.Match[str] | None:
+        self.searches += 1
+        return self.pattern.search(text, at)
+
+
+def test_a_text_full_of_matches_is_searched_once_for_one_that_is_open() -> None:
+    [pattern] = Redaction({"number": r"\d+"})._patterns
+    counted = Counted(pattern.begun)
+    stream = Stream([pattern._replace(begun=counted)])  # type: ignore[arg-type]  # all that is asked of it
+    assert stream.feed("1 " * 1000) == f"{REDACTED} " * 1000
+    assert counted.searches == 1
+
+
 CUTS = st.lists(st.integers(0, 24), max_size=8)
 
 
@@ -177,3 +221,14 @@ def test_m7_a_key_is_masked_behind_any_prefix(key: str, hidden: bool) -> None:
     assert redaction.states({key: 1}) == {key: REDACTED if hidden else 1}
     assert redaction.hides_keys
     assert not Redaction().hides_keys
+
+
+def test_m7_fields_of_values_are_masked_by_their_names_too() -> None:
+    redaction = Redaction(keys=["card"])
+    value = {"card": 1, "a": [{"card": {"b": 2}, "c": "d"}], "postcard": None}
+    assert redaction.state("profile", value) == {
+        "card": REDACTED,
+        "a": [{"card": REDACTED, "c": "d"}],
+        "postcard": None,
+    }
+    assert Redaction().state("profile", value) is value

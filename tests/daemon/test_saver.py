@@ -213,6 +213,37 @@ def test_what_was_taken_earlier_is_not_written_over_what_is_newer(rig: Rig) -> N
     assert rig.found == 2
 
 
+def test_what_was_taken_before_it_was_forgotten_is_not_written(rig: Rig) -> None:
+    old = rig.next()
+    rig.saver._taken = 1
+    rig.saver.forget()
+    assert rig.saver._write(old, 1) is None
+    assert rig.found is None
+    rig.saver.flush()
+    assert rig.found == 2
+
+
+async def test_a_write_that_has_begun_is_forgotten_too(rig: Rig) -> None:
+    rig.disk.free.clear()
+    async with rig.running():
+        rig.saver.dirty()
+        await anyio.to_thread.run_sync(rig.disk.begun.wait, 10)
+        timer = threading.Timer(0.01, rig.disk.free.set)
+        timer.start()
+        rig.saver.forget()
+        timer.join()
+        assert rig.found is None
+    assert rig.found is None
+    assert rig.disk.saved != []
+
+
+def test_what_cannot_be_removed_is_told(rig: Rig) -> None:
+    rig.disk.path.mkdir()
+    rig.saver.forget()
+    assert len(rig.failures) == 1
+    assert "cannot be removed" in rig.failures[0]
+
+
 async def test_a_full_disk_is_told_once_and_tried_again_in_peace(rig: Rig, naps: Naps) -> None:
     rig.disk.error = no_space()
     async with rig.running():

@@ -452,6 +452,36 @@ def test_a_file_that_cannot_be_read_is_set_aside(home: Path) -> None:
     check_set_aside(store, "Permission denied")
 
 
+# What is removed.
+
+
+def test_all_that_was_kept_is_removed_and_what_is_not_there_is_no_complaint(store: Store) -> None:
+    assert store.remove() == ""
+    put(store.path, b"damaged")
+    assert store.load() is None
+    store.save(encode(snapshot()))
+    store.path.with_name(f".{store.path.name}.new").touch()
+    assert store.remove() == ""
+    assert files(store.path) == []
+
+
+def test_what_cannot_be_removed_is_told_and_the_rest_is_removed(home: Path) -> None:
+    store = Store(home / "s.snapshot")
+    store.path.mkdir()
+    bad(store.path).touch()
+    assert str(store.path) in (complaint := store.remove())
+    assert complaint.endswith(".")
+    assert files(store.path) == [store.path.name]
+    home.chmod(0o500)
+    store = Store(home / "t.snapshot")
+    assert store.remove() == ""
+    home.chmod(0o000)
+    try:
+        assert "Permission denied" in store.remove()
+    finally:
+        home.chmod(0o700)
+
+
 # A disk that is full, or fails.
 
 

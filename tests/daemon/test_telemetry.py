@@ -458,7 +458,8 @@ def test_every_total_is_saved() -> None:
         count(counted, step, number * 10.0)
     following = restarted(counted)
     of_the_moment = {"_timer", "_turn_began", "_turn_latency", "_turn_usage", "_audio_chars_before"}
-    for name in vars(counted).keys() - of_the_moment - {"_latency", "_by_source"}:
+    other = {"_latency", "_by_source", "restored"}
+    for name in vars(counted).keys() - of_the_moment - other:
         assert getattr(following, name) == getattr(counted, name), name
     for name in ("response_latency", "response_latency_by_source"):
         assert figures(following)[name] == figures(counted)[name]

@@ -769,3 +769,54 @@ def test_z15_words_that_wait_for_their_reply_are_kept_redacted() -> None:
     assert kept.notes == {1: f"It is {REDACTED}"}
     assert kept.spoken == f" or {REDACTED}"
     assert kept.user == f"It is {REDACTED} or {REDACTED}"
+
+
+def test_z15_the_words_of_a_user_who_interrupts_are_masked_over_both_turns() -> None:
+    script = Transcript(redaction=CARD)
+    script.user_said("It is 4111-")
+    script.model_said("Yes")
+    script.interrupted(None)
+    script.user_said("2222 4111-")
+    kept = script.export()
+    assert kept.turns[0].user == f"It is {REDACTED}"
+    assert (kept.user, kept.spoken) == (f" {REDACTED}",) * 2
+    turn = script.end_turn()
+    assert turn is not None
+    assert turn.user == f"It is {REDACTED}"
+    assert script.current is not None
+    assert script.current.user == " "
+    assert script.export().user == f" {REDACTED}"
+    script.model_said("So")
+    turn = script.end_turn()
+    assert turn is not None
+    assert turn.user == " 4111-"
+
+
+@pytest.mark.parametrize(
+    ("args", "shown"),
+    [
+        ({"n": "a\nb"}, f'{{"n":"{REDACTED}"}}'),
+        ({"n": ["x", 'a"b']}, f'{{"n":["x","{REDACTED}"]}}'),
+        ({"n": "x" * 192 + "\n" * 9}, f'{{"n":"{"x" * 192}\\…'),
+        ({"n": "x" * 190 + "a\nb"}, f'{{"n":"{"x" * 190}{REDACTED}…'),
+        ({"n": "x\n"}, '{"n":"x\\n"}'),
+    ],
+)
+def test_z15_a_summary_is_redacted_by_what_it_says_and_not_by_how_json_spells_it(
+    args: dict[str, object], shown: str
+) -> None:
+    script = Transcript(redaction=Redaction({"n": r"a\sb|a\"b"}))
+    script.tool_called("f", args, {})
+    turn = script.end_turn()
+    assert turn is not None
+    assert turn.tool_calls[0].args == shown
+
+
+def test_a_turn_that_goes_on_is_looked_at_again_once_there_is_more_of_it() -> None:
+    script = Transcript(redaction=CARD)
+    script.model_said("one two three")
+    first = script.current
+    assert script.current is first
+    script.interrupted(7)
+    assert script.current is not None
+    assert (script.current.model, script.current.interrupted) == ("one two", True)

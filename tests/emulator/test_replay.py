@@ -142,6 +142,29 @@ def test_connections_come_one_by_one_and_those_without_a_setup_not_at_all() -> N
     assert [one.model for one in connections(lines)] == ["models/m", "models/n"]
 
 
+def test_a_connection_that_was_recorded_from_its_middle_cannot_be_played() -> None:
+    lines = [line(0, "open"), line(1, "in", COMPLETE), line(2, "out", typed("one"))]
+    assert connections(lines) == []
+
+
+def test_what_the_recording_waits_for_can_be_told() -> None:
+    client = Client(recorded(*TALK), speed=0)
+    assert client.replay.waits_for == "1 x setup"
+    client.send(SETUP)
+    assert client.replay.waits_for == "1 x turn"
+    client.send(typed("one"))
+    client.send(ANSWER)
+    assert client.replay.waits_for == "1 x mark"
+    client.send(MARK)
+    assert client.replay.waits_for == ""
+    spoken = Client(recorded(line(40, "out", sound(9)), line(60, "in", says("heard"))), speed=0)
+    spoken.send(SETUP)
+    assert spoken.replay.waits_for == "sound"
+    refused = Client(recorded(), speed=0)
+    refused.send(MARK)
+    assert refused.replay.waits_for == ""
+
+
 def test_a_message_before_any_connection_is_no_recording() -> None:
     with pytest.raises(NoRecordingError, match="before the first connection"):
         connections([line(0, "in", COMPLETE)])

@@ -11,6 +11,7 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from livehandle_emulator import replay_server
 from livehandle_emulator.replay_server import load, serve
 from livehandle_proto.errors import LiveHandleError
 from support.emulator import GEMINI_PATH, VERTEX_PATH
@@ -62,6 +63,44 @@ async def test_each_client_gets_the_next_connection(tmp_path: Path) -> None:
                     assert await end_of(client) == end
         async with connect(url + GEMINI_PATH) as client:
             assert (await end_of(client))[1].startswith("The recording has no more connections")
+
+
+async def test_who_was_refused_or_said_nothing_has_not_used_the_connection_up(
+    tmp_path: Path,
+) -> None:
+    async with playing(file_of(tmp_path, HEADER, *FIRST)) as url:
+        async with connect(url + GEMINI_PATH):
+            pass
+        async with connect(url + GEMINI_PATH) as client:
+            await client.send('{"setup":{"model":"another"}}')
+            code, reason = await end_of(client)
+            assert (code, "set session.model to that" in reason) == (1007, True)
+        async with connect(url + GEMINI_PATH) as late, connect(url + GEMINI_PATH) as client:
+            await client.send(SETUP)
+            assert json.loads(await client.recv()) == {"setupComplete": {}}
+            await late.send(SETUP)
+            assert (await end_of(late))[0] == 1008
+
+
+async def test_what_a_recording_waits_for_is_logged_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(replay_server, "_PATIENCE_S", 0.0)
+    turn = '{"clientContent":{"turnComplete":true}}'
+    more = [
+        f'{{"ms":{n},"what":"{what}","frame":{frame}}}'
+        for n in (3, 4)
+        for what, frame in (("out", turn), ("in", '{"serverContent":{}}'))
+    ]
+    async with (
+        playing(file_of(tmp_path, HEADER, *FIRST, *more)) as url,
+        connect(url + GEMINI_PATH) as client,
+    ):
+        for message in (SETUP, turn, turn):
+            await client.send(message)
+            await client.recv()
+    told = [one.getMessage() for one in caplog.records if one.name == replay_server.__name__]
+    assert told == ["the recording waits for the client: 1 x turn"]
 
 
 async def test_on_vertex_messages_are_binary(tmp_path: Path) -> None:

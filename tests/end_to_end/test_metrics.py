@@ -51,6 +51,12 @@ def test_prometheus_fetches_them_from_a_port_of_this_machine() -> None:
         page = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
         assert fetched(page, Origin="https://example.org")[0] == 403
         assert fetched(http.client.HTTPConnection("127.0.0.1", port, timeout=20), "/")[0] == 404
+        for host in ("example.org", f"example.org:{port}", "127.0.0.1.example.org", "[", ""):
+            assert fetched(page, Host=host)[0] == 403, host
+        for host in ("localhost", f"LOCALHOST:{port}", f"[::1]:{port}"):
+            assert fetched(page, Host=host)[0] == 200, host
+        assert daemon.stop() == 0
+        assert not any("websockets" in line for line in daemon.log), daemon.log
 
 
 def test_a_unix_socket_is_as_private_as_the_daemons_own() -> None:
@@ -67,7 +73,9 @@ def test_a_unix_socket_is_as_private_as_the_daemons_own() -> None:
         assert not path.exists()
 
 
-@pytest.mark.parametrize("where", ["0.0.0.0:9000", "localhost:9000", "9000", "127.0.0.1:x"])
+@pytest.mark.parametrize(
+    "where", ["0.0.0.0:9000", "localhost:9000", "9000", "127.0.0.1:x", "127.0.0.1:65536"]
+)
 def test_another_machine_never_gets_there(where: str) -> None:
     with (
         private_directory() as directory,
@@ -77,15 +85,19 @@ def test_another_machine_never_gets_there(where: str) -> None:
         assert daemon.exit_code() == 3
 
 
-def test_a_port_that_is_taken_is_told_before_anybody_is_served() -> None:
+def test_a_port_that_is_taken_is_told_before_a_session_is_opened_and_may_be_free_later() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         where = f"127.0.0.1:{taken.getsockname()[1]}"
         with (
             private_directory() as directory,
-            refused_daemon(directory / "s", "--set", f"metrics.listen={where}") as daemon,
+            refused_daemon(
+                *(directory / "s", "--emulator", "--set", "session.connect=start"),
+                *("--set", f"metrics.listen={where}"),
+            ) as daemon,
         ):
-            daemon.wait_for(f"{where} cannot be used")
-            assert daemon.exit_code() == 3
+            assert daemon.exit_code() == 1  # which the units start again
+            (said,) = daemon.log
+            assert said.startswith(f"livehandled: Stop who listens on {where}, ")
 
 
 def test_silence_amid_a_reply_is_told_once() -> None:

@@ -106,14 +106,13 @@ def key_file(tmp_path: Path) -> Path:
     return file
 
 
-def revoked(made: House, way: Way, client: WireClient, operator: Operator) -> None:
+def revoked(way: Way, client: WireClient) -> None:
     """Have the key refused at the next connection, and wait for that."""
     way.close()
     client.event_of("session.reconnecting")
     client.result("send_text", text="In the gap")
     way.revoke(OLD_KEY)
     way.open()
-    operator.types("connect")  # not to wait for the next attempt
     ended = client.event_of("session.disconnected")["data"]
     assert "API key expired" in ended["message"]
 
@@ -126,7 +125,7 @@ def test_a_key_is_revoked_and_a_new_one_put_in_its_file(
         daemon = made.start(*values, f"session.base_url={way.url}", key="")
         with converse(daemon, "One") as client:
             client.result("state.set", key="session:order", value="latte")
-            revoked(made, way, client, operator)
+            revoked(way, client)
             daemon.wait_for("API key expired. Please renew the API key.")
             assert lines(daemon, "Check the API key", "[auth.rejected]") == 1
             found, remedy = operator.finds()["session"]
@@ -148,14 +147,12 @@ def test_a_key_is_revoked_and_a_new_one_put_in_its_file(
         assert not lines(daemon, OLD_KEY) + lines(daemon, NEW_KEY)
 
 
-def test_a_revoked_key_in_the_environment_takes_a_restart_that_loses_nothing(
-    made: House, operator: Operator
-) -> None:
+def test_a_revoked_key_in_the_environment_takes_a_restart_that_loses_nothing(made: House) -> None:
     with way_to(made.url) as way:
         where = f"session.base_url={way.url}"
         first = made.start(*MODEL, where, key=OLD_KEY)
         with converse(first, "One") as client:
-            revoked(made, way, client, operator)
+            revoked(way, client)
         first.stop()
         with made.start(*MODEL, where, key=NEW_KEY).client() as client:
             client.result("events", topics=["live.*"])
@@ -180,7 +177,8 @@ def test_the_network_goes_and_comes_back(made: House, operator: Operator) -> Non
             assert operator.metric("livehandle_connections_lost_total") >= 2
 
             way.open()
-            assert operator.types("connect").code == 0
+            done = operator.types("connect")  # unless it has come back by itself just now
+            assert done.code == 0 or "already_connected" in done.err
             resumed = client.event_of("session.resumed")["data"]
             assert (resumed["restored"], resumed["lost"]) == ("handle", 0)
             assert client.event_of("live.turn_complete")["data"]["user"] == "In the gap"

@@ -55,6 +55,16 @@ def test_it_goes_by_pipes_too(daemon: DaemonProcess, capsys: pytest.CaptureFixtu
     assert (told["livehandle_state"], told["exported_ms"] > 0) == (1, True)
 
 
+def test_a_mask_is_not_put_back_for_a_value(
+    daemon: DaemonProcess, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "kept.json"
+    values = {"app:pin": "[redacted]", "app:a": 1}
+    file.write_text(json.dumps({"livehandle_state": 1, "state": values}))
+    assert main(["state", "import", str(file)]) == 0
+    assert capsys.readouterr().out == "1 keys are put back.\n"
+
+
 @pytest.mark.parametrize(
     ("text", "why"),
     [

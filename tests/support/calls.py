@@ -24,6 +24,7 @@ from livehandled.handle import LiveHandle
 from livehandled.hub import Hub
 from livehandled.redaction import NOTHING_REDACTED
 from livehandled.state import State
+from livehandled.telemetry import SavedTelemetry, Telemetry
 from support.control import new_hub
 
 RELOADED = m.Reloaded(applied=["log.level"], at_connect=[], at_restart=[])
@@ -135,6 +136,9 @@ class Handle(Asked):
 
     def recorder(self) -> Asked:
         return Asked(self, "recorder.")
+
+    def counted(self) -> SavedTelemetry:
+        return Telemetry(started=0.0).export(media_dropped=0)
 
     def telemetry(self) -> dict[str, object]:
         return {"errors": 0}

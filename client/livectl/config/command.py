@@ -87,7 +87,7 @@ def _check(options: Namespace) -> int:
 
 
 def _edit(options: Namespace) -> int:
-    path = _file(options)
+    path = _file(options).resolve()  # the file itself, and not a link to it
     draft = path.with_name(f"{path.name}.edit")
     before = _begun(path, draft)
     while True:
@@ -120,10 +120,17 @@ def _begun(path: Path, draft: Path) -> str:
         draft.touch(mode, exist_ok=False)
         draft.write_text(text)
     except FileExistsError:
+        _check_draft(path, draft)
         print(f"livectl: this is the draft that was left in {draft}.", file=sys.stderr)
     except OSError as error:
         raise usage(f"Cannot write {draft}: {error.strerror}.") from error
     return text
+
+
+def _check_draft(path: Path, draft: Path) -> None:
+    """Raise `client.usage` where the file has changed since: one would undo the other."""
+    if path.exists() and path.stat().st_mtime > draft.stat().st_mtime:
+        raise usage(f"{path} has changed since your draft {draft}: look at both, and remove it.")
 
 
 def _open_editor(path: Path) -> None:

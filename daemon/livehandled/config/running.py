@@ -34,7 +34,10 @@ AT_ONCE = frozenset(
 """Keys that count from the moment they are read; those of a connection for the next clients."""
 
 AT_RESTART = frozenset({"session.backend", "session.connect", "resumption.store"})
-"""Keys of the sections of a session that nevertheless count from the next start only."""
+"""Keys of the sections of a session that nevertheless count from the next start only.
+
+Where the backend changes, so do all keys of `session`.
+"""
 
 
 class Running:
@@ -60,12 +63,16 @@ class Running:
         """
         read = self._read()
         changed = [name for name in KEYS if value_of(read, name) != value_of(self.loaded, name)]
-        at_restart = [name for name in changed if _moment(name) == "restart"]
+        # With another backend goes another model, place and key: one without the other is refused.
+        moments = {name: _moment(name) for name in changed}
+        if "session.backend" in changed:
+            moments |= {name: "restart" for name in changed if name.startswith("session.")}
+        at_restart = [name for name in changed if moments[name] == "restart"]
         self.loaded = with_pinned(read, self.loaded, at_restart)
         self.on_change(self.loaded)
         told = Reloaded(
-            applied=[name for name in changed if _moment(name) == "once"],
-            at_connect=[name for name in changed if _moment(name) == "connect"],
+            applied=[name for name in changed if moments[name] == "once"],
+            at_connect=[name for name in changed if moments[name] == "connect"],
             at_restart=at_restart,
         )
         _log.info(

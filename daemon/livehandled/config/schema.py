@@ -396,7 +396,7 @@ class Metrics(Section, frozen=True, kw_only=True):
     listen: Annotated[
         str,
         Meta(
-            pattern=rf"^(/[\s\S]*|(127\.0\.0\.1|\[::1\]):[0-9]{{1,5}})?{_END}",
+            pattern=rf"^(/[\s\S]*|(127\.0\.0\.1|\[::1\]):(6553[0-5]|655[0-2][0-9]|65[0-4][0-9]{{2}}|6[0-4][0-9]{{3}}|[1-5]?[0-9]{{1,4}}))?{_END}",
             description="Where GET /metrics is answered for Prometheus: the path of a Unix socket, "
             "with the mode and group of control, or a port of this machine. Empty: nowhere.",
             extra={"expected": "a path that begins with /, 127.0.0.1:PORT or [::1]:PORT"},

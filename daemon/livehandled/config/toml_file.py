@@ -30,6 +30,8 @@ def read(path: Path) -> TomlFile:
     Raises `config.invalid` if it cannot be read or is not TOML, and FileNotFoundError.
     """
     try:
+        if path.is_fifo():  # it would keep us waiting
+            raise _refused(path, None, "it is a named pipe", "a plain file")
         text = path.read_bytes().decode()
     except FileNotFoundError:
         raise

@@ -33,7 +33,6 @@ from livehandled.control.surroundings import EmulatorFaults, Surroundings
 from livehandled.extraction.extractor import CLIENTS
 from livehandled.handle import LiveHandle
 from livehandled.hub import Hub
-from livehandled.redaction import REDACTED
 
 _PAGE_BYTES = MIN_LINE_BYTES - 1024
 
@@ -260,9 +259,12 @@ class Calls:
 
     def _shown(self, mutation: Mutation) -> Mutation:
         redaction = self._handle.redaction
-        if not redaction.hides(mutation.key):
+        if not redaction.hides_keys:
             return mutation
-        old, new = (v if v is msgspec.UNSET else REDACTED for v in (mutation.old, mutation.new))
+        old, new = (
+            value if value is msgspec.UNSET else redaction.state(mutation.key, value)
+            for value in (mutation.old, mutation.new)
+        )
         return msgspec.structs.replace(mutation, old=old, new=new)
 
     def left(self, peer: Peer) -> None:

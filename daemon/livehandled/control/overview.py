@@ -107,7 +107,8 @@ class Overview:
     def exposition(self) -> str:
         """Return what is measured as Prometheus reads it."""
         found = families(
-            self._handle.telemetry(),
+            self._around.clock() - self._around.started,
+            self._handle.counted(),
             self._handle.session().describe(),
             self._counts,
             self._clients(),

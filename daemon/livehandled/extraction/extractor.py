@@ -1,7 +1,8 @@
 """The extractors of a session: when they run, on what, and where their results go (Q)."""
 
 import itertools
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -122,13 +123,13 @@ class Extraction:
                 "extraction.too_many",
                 f"Unregister an extractor first: {MAX_EXTRACTORS} are registered.",
             )
-        patterns = Patterns(spec) if spec.kind == "regex" else None
+        patterns = _compiled(spec)
         if spec.kind == "llm":
             look = self._ask_model(spec) if self._ask_model else None
         if spec.kind == "regex":
             look = None
         elif look is None:
-            raise bad_spec(spec.name, "kind", f"there is nothing here to run the kind {spec.kind}")
+            raise _no_runner(spec)
         self._extractors[spec.name] = _Extractor(spec, owner, patterns, look)
 
     def unregister(self, name: str, *owners: Hashable) -> None:
@@ -170,13 +171,8 @@ class Extraction:
     def _replace(self, specs: Sequence[ExtractorSpec]) -> None:
         self.unregister_all(CONFIGURATION)
         for spec in specs:
-            try:
+            with _as_configured(spec):
                 self.register(spec, owner=CONFIGURATION)
-            except LiveHandleError as error:
-                if error.name != "extraction.bad_spec":
-                    raise
-                at = f"extraction.extractors.{spec.name}.{error.data['param']}"
-                raise LiveHandleError("config.invalid", error.message, param=at) from error
 
     def registered(self) -> list[ExtractorInfo]:
         """Return all extractors, in the order of registration."""
@@ -272,3 +268,40 @@ class Extraction:
 
     def _publish_shown(self, spec: ExtractorSpec, told: Told) -> None:
         self._publish(_TOPICS[type(told)], shown(told, spec, self._redaction))
+
+
+def check_table(table: Mapping[str, object]) -> None:
+    """Raise `config.invalid` for a table that no `Extraction` takes, whoever has registered what.
+
+    The package that the kind llm needs is not looked for.
+    """
+    specs = specs_from_config(table)
+    if len(specs) > MAX_EXTRACTORS:
+        at = "extraction.extractors"
+        message = f"Leave {MAX_EXTRACTORS} extractors in {at}: there are {len(specs)}."
+        raise LiveHandleError("config.invalid", message, param=at)
+    for spec in specs:
+        with _as_configured(spec):
+            _compiled(spec)
+            if spec.kind == "client":
+                raise _no_runner(spec)
+
+
+@contextmanager
+def _as_configured(spec: ExtractorSpec) -> Iterator[None]:
+    """Refuse a specification as the entry of the configuration that it is."""
+    try:
+        yield
+    except LiveHandleError as error:
+        if error.name != "extraction.bad_spec":
+            raise
+        at = f"extraction.extractors.{spec.name}.{error.data['param']}"
+        raise LiveHandleError("config.invalid", error.message, param=at) from error
+
+
+def _compiled(spec: ExtractorSpec) -> Patterns | None:
+    return Patterns(spec) if spec.kind == "regex" else None
+
+
+def _no_runner(spec: ExtractorSpec) -> LiveHandleError:
+    return bad_spec(spec.name, "kind", f"there is nothing here to run the kind {spec.kind}")

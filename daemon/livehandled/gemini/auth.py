@@ -137,8 +137,21 @@ def mask(text: str, secrets: Iterable[str]) -> str:
     Also hides a secret spelled for a URL, and the beginning of one at the end of the text:
     a close reason is cut at 123 bytes.
     """
-    for secret in sorted(filter(None, secrets), key=len, reverse=True):
-        text = text.replace(secret, MASK).replace(quote(secret, safe=""), MASK)
+    return mask_spelled(text, spelled(secrets))
+
+
+def spelled(secrets: Iterable[str]) -> list[tuple[str, str]]:
+    """Return each secret with its spelling for a URL, the longest first, for `mask_spelled`."""
+    longest_first = sorted(filter(None, secrets), key=len, reverse=True)
+    return [(secret, quote(secret, safe="")) for secret in longest_first]
+
+
+def mask_spelled(text: str, secrets: Iterable[tuple[str, str]]) -> str:
+    """Do what `mask` does, for those who mask many texts with the same secrets."""
+    for secret, in_url in secrets:
+        text = text.replace(secret, MASK).replace(in_url, MASK)
+        if secret[:_CUT_CHARS] not in text:
+            continue
         for length in range(len(secret) - 1, _CUT_CHARS - 1, -1):
             if text.endswith(secret[:length]):
                 text = text[:-length] + MASK

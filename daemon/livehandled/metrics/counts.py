@@ -1,10 +1,19 @@
-"""What is counted of events, since the daemon started."""
+"""What is counted since the daemon started, of events and of totals that go on from a run before.
+
+A run that crashed has counted more than it kept: what goes on from there goes back, and whoever
+takes rates of it would see a reset. So nothing that was restored is among what is measured here.
+"""
 
 from collections import Counter
+from collections.abc import Mapping
+
+from msgspec.structs import replace
 
 from livehandle_proto import topics as t
 from livehandle_proto.values import Ended, ErrorObject
 from livehandled.hub import Event, Hub
+from livehandled.latency import SavedLatency
+from livehandled.telemetry import SavedTelemetry
 
 _TOPICS = (
     "session.connected",
@@ -56,3 +65,47 @@ class Counts:
                 self.calls[name if known else "other"] += 1
             case t.CallIds(ids=ids):
                 self.cancelled += len(ids)
+
+
+def since(total: SavedTelemetry, restored: SavedTelemetry | None) -> SavedTelemetry:
+    """Return the counters without what was restored, those by modality and by source as well.
+
+    What is no counter, such as the newest report of the usage, is as in `total`.
+    """
+    if restored is None:
+        return total
+    counters = {
+        name: value - getattr(restored, name)
+        for name in total.__struct_fields__
+        if isinstance(value := getattr(total, name), int)
+    }
+    tokens, latency = restored.tokens_by_modality, restored.response_latency_by_source
+    return replace(
+        total,
+        **counters,
+        tokens_by_modality={
+            modality: _tokens_since(counted, tokens.get(modality, {}))
+            for modality, counted in total.tokens_by_modality.items()
+        },
+        response_latency_by_source={
+            source: _latency_since(figures, latency.get(source))
+            for source, figures in total.response_latency_by_source.items()
+        },
+    )
+
+
+def _tokens_since(total: Mapping[str, int], restored: Mapping[str, int]) -> dict[str, int]:
+    return {direction: count - restored.get(direction, 0) for direction, count in total.items()}
+
+
+def _latency_since(total: SavedLatency, restored: SavedLatency | None) -> SavedLatency:
+    if restored is None:
+        return total
+    return replace(
+        total,
+        count=total.count - restored.count,
+        total_ms=total.total_ms - restored.total_ms,
+        buckets=[
+            all_ - before for all_, before in zip(total.buckets, restored.buckets, strict=True)
+        ],
+    )

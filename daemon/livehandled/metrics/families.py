@@ -9,15 +9,16 @@ from typing import Any
 from livehandle_proto import __version__
 from livehandle_proto.methods import Client
 from livehandle_proto.values import PHASES, Session
-from livehandled.latency import BOUNDS_MS
+from livehandled.latency import BOUNDS_MS, SavedLatency, Source
 from livehandled.metrics.counts import Counts
 from livehandled.metrics.prometheus import Family, Sample, histogram
+from livehandled.telemetry import SavedTelemetry
 
-_KIB = 1024
+_BYTES_OF_BASE64 = 3 / 4
 
 _TOTALS = (
-    ("audio_received_bytes_total", "audio_kbytes_in", _KIB, "Microphone audio from clients."),
-    ("audio_sent_bytes_total", "audio_kbytes_out", _KIB, "Speech of the model."),
+    ("audio_received_bytes_total", "audio_bytes_in", 1, "Microphone audio from clients."),
+    ("audio_sent_bytes_total", "audio_chars_out", _BYTES_OF_BASE64, "Speech of the model."),
     ("text_turns_total", "text_turns_in", 1, "Typed turns."),
     ("video_frames_total", "video_frames_in", 1, "Pictures from clients."),
     ("media_dropped_total", "media_frames_dropped", 1, "Audio and pictures too old to be sent."),
@@ -27,37 +28,39 @@ _TOTALS = (
     ("stalls_total", "stalls", 1, "Silences amid a reply."),
     ("errors_total", "errors", 1, "Errors of the session."),
 )
-"""Metric, name in `telemetry`, how many of its units it counts in, and meaning."""
+"""Metric, name in `SavedTelemetry`, its units in one of those, and meaning."""
 
 
 def families(
-    telemetry: Mapping[str, Any],
+    uptime_s: float,
+    counted: SavedTelemetry,
     session: Session,
     counts: Counts,
     clients: Sequence[Client],
     *,
     kept: bool,
 ) -> Iterator[Family]:
-    """Yield all metrics. Counters go on from the last run where `telemetry` does.
+    """Yield all metrics. Counters begin at 0 with the process, as Prometheus takes them.
 
-    `kept` is whether the session can be kept for a restart.
+    `counted` is what this process has counted, without what it goes on from. `kept` is whether
+    the session can be kept for a restart.
     """
-    yield from _of_the_daemon(telemetry, clients)
+    yield from _of_the_daemon(uptime_s, clients)
     yield _one("snapshot_failing", "gauge", "1 while the disk takes no snapshot.", not kept)
     yield from _of_the_session(session, counts)
     for name, key, unit, meaning in _TOTALS:
-        yield _one(name, "counter", meaning, float(telemetry[key]) * unit)
+        yield _one(name, "counter", meaning, int(getattr(counted, key) * unit))
     yield _one("tool_calls_cancelled_total", "counter", "Calls no longer wanted.", counts.cancelled)
     yield _by("tool_calls_answered_total", "function", "Calls answered.", counts.calls)
     yield _by("errors_by_name_total", "name", "Errors since the start, by name.", counts.errors)
-    yield _tokens(telemetry["tokens_by_modality"])
-    yield _latencies(telemetry["response_latency_by_source"])
+    yield _tokens(counted.tokens_by_modality)
+    yield _latencies(counted.response_latency_by_source)
 
 
-def _of_the_daemon(telemetry: Mapping[str, Any], clients: Sequence[Client]) -> Iterator[Family]:
+def _of_the_daemon(uptime_s: float, clients: Sequence[Client]) -> Iterator[Family]:
     info = Sample(1, {"version": __version__})
     yield Family("livehandle_build_info", "gauge", "The daemon's version.", [info])
-    yield _one("uptime_seconds", "gauge", "Time since the start.", telemetry["uptime_secs"])
+    yield _one("uptime_seconds", "gauge", "Time since the start.", int(uptime_s))
     yield _one("clients", "gauge", "Clients connected.", len(clients))
     yield _one(
         "client_queued_bytes", "gauge", "Of the client for which most waits.",
@@ -104,15 +107,15 @@ def _tokens(by_modality: Mapping[str, Mapping[str, int]]) -> Family:
     return Family("livehandle_tokens_total", "counter", "Tokens, as the service counts.", samples)
 
 
-def _latencies(by_source: Mapping[str, Mapping[str, Any]]) -> Family:
+def _latencies(by_source: Mapping[Source, SavedLatency]) -> Family:
     bounds = [ms / 1000 for ms in BOUNDS_MS]
     samples = [
         sample
         for source, figures in by_source.items()
         for sample in histogram(
             bounds,
-            [bucket["count"] for bucket in figures["histogram"]],
-            figures["total_ms"] / 1000,
+            figures.buckets,
+            figures.total_ms / 1000,
             {"source": source},
         )
     ]

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Protocol
 
-from anyio import to_thread
+from anyio import CancelScope, to_thread
 
 from livehandle_proto import recordings as r
 from livehandle_proto.errors import LiveHandleError
@@ -58,17 +58,16 @@ class Recorder:
         self._now_ms = now_ms
         self._running: Running | None = None
         self._starting = False
+        self._closed = False
 
     def start(self, params: r.RecordingStart) -> Awaitable[r.Recording]:
         """Begin a recording; await what it is and where.
 
         Raises `recording.running` and `wire.invalid_params` at once; the wait raises
-        `recording.failed`, and `wire.invalid_params` for a name that is taken.
+        `recording.failed`, `recording.running` where another has begun meanwhile, and
+        `wire.invalid_params` for a name that is taken.
         """
-        if self._running is not None or self._starting:
-            raise LiveHandleError(
-                "recording.running", "A recording runs: stop it with recording.stop first."
-            )
+        self._check_none_runs()
         if not (params.wire or params.audio):
             raise LiveHandleError(
                 "wire.invalid_params",
@@ -84,7 +83,6 @@ class Recorder:
                 "Set recording.redacted_audio to keep: sound is left out where texts are redacted.",
                 param="audio",
             )
-        self._starting = True
         return self._start(params, self.redaction if redacts else None, sound)
 
     def stop(self) -> Awaitable[r.Recording]:
@@ -108,7 +106,8 @@ class Recorder:
             raise failed(f"{shelf.directory} cannot be read ({error.strerror})") from error
 
     async def close(self) -> None:
-        """End what runs, for the daemon stops."""
+        """End what runs, and what is being started, for the daemon stops."""
+        self._closed = True
         if self._running is not None:
             self._running.reason = "stopping"
             self._detach()
@@ -116,22 +115,20 @@ class Recorder:
 
     # Within.
 
+    def _check_none_runs(self) -> None:
+        if self._running is not None or self._starting:
+            raise LiveHandleError(
+                "recording.running", "A recording runs: stop it with recording.stop first."
+            )
+
     async def _start(
         self, params: r.RecordingStart, redaction: Redaction | None, sound: bool
     ) -> r.Recording:
+        self._check_none_runs()
+        self._starting = True
         try:
-            settings, shelf, started_ms = self.settings, self._shelf(), self._now_ms()
-            place = await to_thread.run_sync(_made, shelf, params.name, started_ms, settings.keep)
-            running = Running(
-                place,
-                shelf,
-                started_ms=started_ms,
-                started=self._clock(),
-                clock=self._clock,
-                redaction=redaction,
-                over=self._over,
-            )
-            await to_thread.run_sync(running.open, params.wire, sound, settings)
+            with CancelScope(shield=True):  # half of it would be an empty directory
+                running = await self._opened(params, redaction, sound)
         finally:
             self._starting = False
         self._running = running
@@ -140,8 +137,28 @@ class Recorder:
             self._wiretap.listen(WireTap(running.inbox, running.now))
         if running.audio is not None:
             self._router.sound = SoundTap(running.inbox, running.now)
-        _log.info("recording %s has begun: %s", place.name, place.path)
-        return self._tell(running, "started")
+        _log.info("recording %s has begun: %s", running.place.name, running.place.path)
+        begun = self._tell(running, "started")
+        if self._closed:
+            await self.close()
+        return begun
+
+    async def _opened(
+        self, params: r.RecordingStart, redaction: Redaction | None, sound: bool
+    ) -> Running:
+        settings, shelf, started_ms = self.settings, self._shelf(), self._now_ms()
+        place = await to_thread.run_sync(_made, shelf, params.name, started_ms, settings.keep)
+        running = Running(
+            place,
+            shelf,
+            started_ms=started_ms,
+            started=self._clock(),
+            clock=self._clock,
+            redaction=redaction,
+            over=self._over,
+        )
+        await to_thread.run_sync(running.open, params.wire, sound, settings)
+        return running
 
     async def _stop(self, running: Running) -> r.Recording:
         self._detach()  # what comes now is no part of it

@@ -102,7 +102,11 @@ class Running:
         assert writer is not None  # it was opened
 
         def run() -> None:
-            outcome = writer.run()
+            try:
+                outcome = writer.run()
+            except Exception as error:  # noqa: BLE001 - else nobody could end it, nor begin another
+                _log.exception("recording %s ended by an error of its own", self.place.name)
+                outcome = Outcome("failed", type(error).__name__)
             try:
                 loop.call_soon_threadsafe(self._ended, outcome)
             except RuntimeError:

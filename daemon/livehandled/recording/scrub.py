@@ -21,6 +21,8 @@ Json = dict[str, object]
 _MOST_HANDLES = 1024
 _LOOKED_FOR = 64
 """The newest handles are masked wherever they stand, be it where none belongs."""
+_BEGINNING = 8
+"""Characters of a handle that no text shares with it by chance."""
 
 _HANDLE = re.compile(r'("(?:new_?)?[Hh]andle"\s*:\s*")((?:[^"\\]|\\.)+)')
 """In what is no JSON."""
@@ -37,8 +39,8 @@ _NAMES = frozenset(
 _FREE = frozenset({"args", "response"})
 """Fields that hold what only a function and its caller understand: numbers tell something too."""
 
-_STREAMS = ("inputTranscription", "outputTranscription", "modelTurn")
-_ENDS = ("turnComplete", "interrupted", "generationComplete")
+_STREAMS = ("inputTranscription", "outputTranscription", "modelTurn", "thought")
+"""Texts that come in pieces: `thought` is what of `modelTurn` is marked as that."""
 
 
 class Scrubber:
@@ -53,6 +55,7 @@ class Scrubber:
         self._secrets: Sequence[str] = ()
         self._stand_ins: OrderedDict[str, str] = OrderedDict()
         self._numbered = 0
+        self._interrupted = False
         self._streams = {} if redaction is None else {n: redaction.stream() for n in _STREAMS}
 
     def know(self, secrets: Sequence[str], handles: Iterable[str]) -> None:
@@ -85,14 +88,19 @@ class Scrubber:
 
     def _plain(self, text: str) -> str:
         """Return a text without a secret and without a handle."""
-        for handle in list(self._stand_ins)[-_LOOKED_FOR:]:
-            if handle in text:
-                text = text.replace(handle, self._stand_ins[handle])
-        return mask(text, self._secrets)
+        newest = list(self._stand_ins)[-_LOOKED_FOR:]
+        begun = [handle for handle in newest if handle[:_BEGINNING] in text]
+        for handle in begun:
+            text = text.replace(handle, self._stand_ins[handle])
+        return mask(text, [*self._secrets, *begun])  # of a close reason the end may be missing
 
     def rest(self) -> list[Json]:
-        """Return what was held back of texts that came in pieces, as messages of their own."""
-        rest = [(name, stream.finish()) for name, stream in self._streams.items()]
+        """Return what stands for what was held back of texts that are broken off here.
+
+        They are messages of their own.
+        """
+        self._interrupted = False
+        rest = [(name, stream.cut()) for name, stream in self._streams.items()]
         return [{"frame": {"serverContent": _piece(name, text)}} for name, text in rest if text]
 
     def _note_handles(self, tree: Json) -> None:
@@ -139,34 +147,57 @@ class Scrubber:
         for name in _STREAMS:
             for place in _places(content, name):
                 place["text"] = self._streams[name].feed(place["text"])
-        if not any(content.get(name) for name in _ENDS):
-            return []
+        self._interrupted = self._interrupted or bool(content.get("interrupted"))
+        return self._end_turn(content) if content.get("turnComplete") else []
+
+    def _end_turn(self, content: Json) -> list[Json]:
+        """Tell what was held back: transcriptions may trail behind all that is said but this.
+
+        Of what was interrupted it is masked, and the user's words go on in the next turn.
+        """
         before: list[Json] = []
-        for name in _STREAMS:
-            if text := self._streams[name].finish():
+        for name, stream in self._streams.items():
+            if self._interrupted and name == "inputTranscription":
+                continue
+            if text := stream.cut() if self._interrupted else stream.finish():
                 places = _places(content, name)
                 if places:
                     places[-1]["text"] += text
                 else:
                     before.append({"serverContent": _piece(name, text)})
+        self._interrupted = False
         return before
 
 
 def _places(content: Json, name: str) -> list[dict[str, str]]:
     """Return the objects that hold a piece of a text."""
-    found = content.get(name)
-    parts = found.get("parts") if name == "modelTurn" and isinstance(found, dict) else [found]
-    places = parts if isinstance(parts, list) else []
+    found = content.get("modelTurn" if name == "thought" else name)
+    places = [found]
+    if name in {"modelTurn", "thought"}:
+        parts = found.get("parts") if isinstance(found, dict) else None
+        places = [
+            part
+            for part in (parts if isinstance(parts, list) else [])
+            if isinstance(part, dict) and bool(part.get("thought")) == (name == "thought")
+        ]
     return [one for one in places if isinstance(one, dict) and isinstance(one.get("text"), str)]
 
 
 def _piece(name: str, text: str) -> Json:
-    return {name: {"parts": [{"text": text}]} if name == "modelTurn" else {"text": text}}
+    match name:
+        case "thought":
+            return {"modelTurn": {"parts": [{"text": text, "thought": True}]}}
+        case "modelTurn":
+            return {"modelTurn": {"parts": [{"text": text}]}}
+    return {name: {"text": text}}
 
 
 def _is_sound(value: Json) -> bool:
+    """Return whether an object holds sound, or what nothing says to be anything else."""
     data, kind = value.get("data"), value.get("mimeType")
-    return isinstance(data, str) and isinstance(kind, str) and kind.startswith("audio/")
+    return isinstance(data, str) and not (
+        isinstance(kind, str) and kind and not kind.lower().startswith("audio/")
+    )
 
 
 def _silence(data: str) -> str:

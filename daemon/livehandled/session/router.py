@@ -184,6 +184,9 @@ class Router:
 
     def route(self, events: Iterable[SessionEvent]) -> None:
         """Tell and publish events, in order."""
+        events = list(events)
+        if self._redacted is not None:
+            self._redacted.coming(events)
         for name, data in events:
             now, shown = self._clock(), data
             if self._redacted is not None:

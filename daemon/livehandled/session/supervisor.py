@@ -126,9 +126,10 @@ class Supervisor:
                     instruction=instruction,
                     tools=tools,
                 )
+                session.wiretap.asked(encode_setup(setup))  # it is said before anything else runs
                 frame, answer = await set_up(socket, plan, setup)
+                session.wiretap.set_up(frame)
                 await checkpoint_if_cancelled()
-                session.wiretap.set_up(encode_setup(setup), frame)
                 now = self._clock()
                 self._set_up = True
                 self._since = now

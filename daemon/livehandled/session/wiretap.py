@@ -61,7 +61,8 @@ class Wiretap:
         self._listener: Listener | None = None
         self._socket: Tapped | None = None
         self._connection: Connected | None = None
-        self._opening: tuple[bytes, bytes] | None = None
+        self._setup: bytes | None = None
+        self._complete: bytes | None = None
 
     def listen(self, listener: Listener) -> None:
         """Hear everything from now on; of a connection that is open, how it was set up first."""
@@ -69,10 +70,10 @@ class Wiretap:
         if self._socket is None or self._connection is None:
             return
         listener.opened(self._connection, before=True)
-        if self._opening is not None:
-            setup, complete = self._opening
-            listener.sent(setup, before=True)
-            listener.came(complete, before=True)
+        if self._setup is not None:
+            listener.sent(self._setup, before=True)
+        if self._complete is not None:
+            listener.came(self._complete, before=True)
         self._socket.tap = listener
 
     def leave(self) -> None:
@@ -84,7 +85,8 @@ class Wiretap:
     @contextmanager
     def connected(self, socket: Tapped, connection: Connected) -> Iterator[None]:
         """Note a connection, and its end: by an error, or else by this side."""
-        self._socket, self._connection, self._opening = socket, connection, None
+        self._socket, self._connection = socket, connection
+        self._setup = self._complete = None
         socket.tap = self._listener
         if self._listener is not None:
             self._listener.opened(connection, before=False)
@@ -96,9 +98,13 @@ class Wiretap:
         finally:
             self.closed(None)
 
-    def set_up(self, setup: bytes, complete: bytes) -> None:
-        """Note the setup of the connection and its answer, for one who listens later."""
-        self._opening = setup, complete
+    def asked(self, setup: bytes) -> None:
+        """Note the setup that is being said, for one who listens later."""
+        self._setup = setup
+
+    def set_up(self, complete: bytes) -> None:
+        """Note the answer to the setup, for one who listens later."""
+        self._complete = complete
 
     def closed(self, error: LiveHandleError | None) -> None:
         """Note the end of the connection, once; without an error this side has ended it."""

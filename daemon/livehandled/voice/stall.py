@@ -2,7 +2,8 @@
 
 from collections.abc import Callable
 
-_SPEAKS = frozenset({"audio_data", "text_delta", "output_transcription", "media"})
+_SPEAKS = frozenset({"audio_data", "text_delta", "media"})
+_WORDS = "output_transcription"
 _STOPS = frozenset({"generation_complete", "interrupted", "tool_call", "disconnected"})
 
 
@@ -23,7 +24,8 @@ class StallDetector:
 
     def hear(self, name: str, now: float, plays_until: float) -> None:
         """Take an event of the session, and the moment until which the model is heard."""
-        if name in _SPEAKS:
+        # Words trail the speech, and may come after its end: they are no sign that more is to come.
+        if name in _SPEAKS or (name == _WORDS and self.deadline is not None):
             self._silent_from = max(now, plays_until)
             self._wait()
         elif name in _STOPS:

@@ -73,11 +73,22 @@ def test_what_counts_from_the_next_start_keeps_its_value_and_is_told_each_time(r
 
 
 def test_it_stays_so_for_a_session_of_its_own_configuration(rig: Rig) -> None:
-    rig.reload('[session]\nbackend = "emulator"\nvoice = "Puck"')
+    rig.reload('[session]\nbackend = "emulator"\n[tools]\ngrace_ms = 5')
     own = with_overrides(rig.running.loaded, {"session": {"language": "no-NO"}})
     assert own.config.session.backend == "gemini"
-    assert own.config.session.voice == "Puck"
+    assert own.config.tools.grace_ms == 5
     assert overrides(own) == {"session": {"language": "no-NO"}}
+
+
+def test_with_another_backend_the_whole_session_waits_for_the_next_start(rig: Rig) -> None:
+    text = '[session]\nbackend = "vertex"\nmodel = "m"\nproject = "p"\n[tools]\ngrace_ms = 5'
+    for at_connect in (["tools.grace_ms"], []):
+        told = rig.reload(text)
+        assert told.at_connect == at_connect
+        assert set(told.at_restart) == {"session.backend", "session.model", "session.project"}
+    session = rig.running.config.session
+    assert (session.backend, session.project) == ("gemini", "")
+    assert session.model != "m"
 
 
 def test_whoever_has_a_part_in_it_is_told(rig: Rig) -> None:

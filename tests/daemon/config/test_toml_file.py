@@ -1,5 +1,6 @@
 """A TOML file with the line of everything in it."""
 
+import os
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -139,3 +140,10 @@ def test_a_file_that_cannot_be_read_is_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(LiveHandleError, match="Is a directory") as refused:
         toml_file.read(tmp_path)
     assert refused.value.data["file"] == str(tmp_path)
+
+
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    with pytest.raises(LiveHandleError, match="it is a named pipe"):
+        toml_file.read(path)

@@ -156,7 +156,13 @@ def test_m7_s3_masked_keys_are_masked_wherever_the_state_is_told() -> None:
     it.handle.kept.set("app:pin", 2)
     it.handle.kept.set("app:a", 3)
     it.handle.kept.set_derived("pin", 4)
-    assert it.call("state") == {"app:a": 3, "app:pin": REDACTED, "derived:pin": REDACTED}
+    it.handle.kept.set("b", {"pin": 5})
+    assert it.call("state") == {
+        "app:a": 3,
+        "app:pin": REDACTED,
+        "derived:pin": REDACTED,
+        "b": {"pin": REDACTED},
+    }
     assert it.overview.snapshot().state == it.call("state")
     for key in ("app:pin", "pin"):
         assert it.call("state.get", key=key) == StateValue(value=REDACTED, present=True)
@@ -167,6 +173,7 @@ def test_m7_s3_masked_keys_are_masked_wherever_the_state_is_told() -> None:
         ("app:pin", REDACTED, REDACTED),
         ("app:a", msgspec.UNSET, 3),
         ("derived:pin", msgspec.UNSET, REDACTED),
+        ("b", msgspec.UNSET, {"pin": REDACTED}),
     ]
     assert it.call("extracted", name="pin") == REDACTED
     assert it.call("state.remove", key="app:pin") == StateValue(value=REDACTED, present=True)

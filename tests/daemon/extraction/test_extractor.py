@@ -20,7 +20,7 @@ from livehandle_proto.extractors import (
 )
 from livehandle_proto.values import Value
 from livehandled.extraction import runner
-from livehandled.extraction.extractor import CONFIGURATION, MAX_EXTRACTORS, Extraction
+from livehandled.extraction.extractor import CONFIGURATION, MAX_EXTRACTORS, Extraction, check_table
 from livehandled.state import State
 from livehandled.transcript import Transcript
 from support.loop import settled
@@ -587,3 +587,31 @@ async def test_a_model_is_what_the_caller_gave() -> None:
         await rig.blocked_turn()
         assert asked == [spec]
         assert rig.state.get("item") == "Order"
+
+
+def regex_entry(pattern: str) -> dict[str, object]:
+    return {"kind": "regex", "patterns": {"a": pattern}}
+
+
+@pytest.mark.parametrize(
+    ("table", "param"),
+    [
+        ({"x": {"kind": "nonsense"}}, "x.kind"),
+        ({"x": {"kind": "regex", "trigger": "every_turn"}}, "x.patterns"),
+        ({"x": regex_entry("(")}, "x.patterns.a"),
+        ({"x": {"kind": "client"}}, "x.kind"),
+        ({f"x{number}": regex_entry("b") for number in range(MAX_EXTRACTORS + 1)}, ""),
+    ],
+    ids=["kind", "nothing", "pattern", "client", "many"],
+)
+async def test_what_a_session_would_refuse_of_the_configuration_is_refused_when_it_is_read(
+    table: dict[str, object], param: str
+) -> None:
+    with pytest.raises(LiveHandleError) as read:
+        check_table(table)
+    assert read.value.name == "config.invalid"
+    assert read.value.data["param"] == f"extraction.extractors.{param}".rstrip(".")
+    async with Rig() as rig:
+        with pytest.raises(LiveHandleError):
+            rig.extraction.configure(table)
+    check_table({"x": regex_entry("b")})

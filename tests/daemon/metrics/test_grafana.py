@@ -16,8 +16,8 @@ FUNCTIONS = {"rate", "sum", "by", "histogram_quantile", "label_values"}
 
 def test_every_metric_and_every_label_of_it_exists() -> None:
     dashboard = json.loads(FILE.read_text())
-    figures = Telemetry(started=0.0).snapshot(1.0, media_dropped=0)
-    families = made.families(figures, SESSION, Counts(new_hub()), (), kept=True)
+    figures = Telemetry(started=0.0).export(media_dropped=0)
+    families = made.families(1.0, figures, SESSION, Counts(new_hub()), (), kept=True)
     names = {family.name for family in families} | {"livehandle_response_latency_seconds_bucket"}
     asked = [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
     asked += [one["query"] for one in dashboard["templating"]["list"] if one["type"] == "query"]

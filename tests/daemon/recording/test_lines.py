@@ -6,7 +6,7 @@ from livehandle_proto.wire_file import VERSION, read
 from livehandled.recording.items import Closed, Frame, Opened
 from livehandled.recording.lines import Lines
 from livehandled.recording.scrub import Scrubber
-from livehandled.redaction import Redaction
+from livehandled.redaction import REDACTED, Redaction
 
 OPENED = Opened(0.5, "s-1", 2, "m", "gemini", "wss://x", ("the-key",), ("the-handle",), before=True)
 
@@ -54,5 +54,6 @@ def test_what_was_held_back_comes_before_the_end_of_its_connection() -> None:
     held = lines.frame(Frame(1.0, "in", json.dumps(piece).encode()))
     assert b'"text":""' in held
     rest, closed = lines.closed(Closed(2.0, "network")).splitlines()
-    assert json.loads(rest) == {"ms": 2000, "what": "in", "frame": piece}
+    masked = {"serverContent": {"outputTranscription": {"text": REDACTED}}}
+    assert json.loads(rest) == {"ms": 2000, "what": "in", "frame": masked}
     assert json.loads(closed)["by"] == "network"

@@ -1,5 +1,6 @@
 """Recordings begun and ended, and what everybody is told of them."""
 
+import inspect
 import logging
 import time
 from collections.abc import Callable
@@ -108,12 +109,50 @@ async def test_a_recording_is_begun_told_and_ended(tmp_path: Path) -> None:
     assert (kept.name, kept.bytes) == ("call", ended.wire_bytes + ended.audio_bytes)
 
 
+async def begin(rig: Rig) -> None:
+    await rig.recorder.start(START)
+
+
+async def test_a_start_that_nobody_awaits_is_none(tmp_path: Path) -> None:
+    rig = Rig(tmp_path)
+    starting = rig.recorder.start(START)
+    assert inspect.iscoroutine(starting)
+    starting.close()  # as of a request that was cancelled before its turn
+    await rig.recorder.start(START)
+    await rig.recorder.stop()
+
+
+async def test_who_goes_while_it_starts_leaves_no_empty_directory(tmp_path: Path) -> None:
+    rig = Rig(tmp_path)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(begin, rig)
+        await anyio.lowlevel.checkpoint()
+        tasks.cancel_scope.cancel()
+    assert rig.recorder.current() is not None
+    await rig.recorder.stop()
+    assert rig.lines() == ["end"]
+
+
+async def test_what_starts_while_the_daemon_stops_ends_with_it(tmp_path: Path) -> None:
+    rig = Rig(tmp_path)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(begin, rig)
+        await anyio.lowlevel.checkpoint()
+        await rig.recorder.close()
+    assert rig.reasons == ["started", "stopping"]
+    assert rig.recorder.current() is None
+    assert rig.lines() == ["end"]
+
+
 async def test_one_recording_runs_at_a_time(tmp_path: Path) -> None:
     rig = Rig(tmp_path)
     assert (await refused(rig.recorder.stop)).name == "recording.not_running"
     starting = rig.recorder.start(START)
-    assert (await refused(lambda: rig.recorder.start(START))).name == "recording.running"
-    await starting
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(begin, rig)
+        await anyio.lowlevel.checkpoint()
+        assert (await refused(lambda: rig.recorder.start(START))).name == "recording.running"
+        assert (await refused(lambda: starting)).name == "recording.running"
     assert (await refused(lambda: rig.recorder.start(START))).name == "recording.running"
     await rig.recorder.stop()
     assert (await refused(lambda: rig.recorder.start(START))).name == "wire.invalid_params"
@@ -200,6 +239,30 @@ async def test_a_disk_that_fails_is_told_once_and_the_next_recording_can_begin(
     assert rig.reasons[2:] == ["started", "stopped"]
 
 
+@pytest.mark.parametrize("error", [MemoryError("a secret"), ValueError("a secret")])
+async def test_an_error_that_is_no_disk_s_ends_the_recording_and_is_logged(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    error: Exception,
+) -> None:
+    def broken(_file: int, _data: bytes) -> None:
+        raise error
+
+    rig = Rig(tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(writer_module, "_write", broken)
+        await rig.recorder.start(START)
+        with anyio.fail_after(10):
+            await rig.changed.wait()
+    assert rig.reasons == ["started", "failed"]
+    assert type(error).__name__ in str(rig.told[-1].message)
+    assert "secret" not in str(rig.told[-1].message)
+    assert [one.exc_info[1] for one in caplog.records if one.exc_info] == [error]
+    await rig.recorder.start(RecordingStart(name="next"))
+    await rig.recorder.stop()
+
+
 async def test_a_disk_that_stands_still_keeps_nobody_waiting_for_long(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -213,8 +276,8 @@ async def test_a_disk_that_stands_still_keeps_nobody_waiting_for_long(
 
 async def test_what_runs_ends_with_the_daemon(tmp_path: Path) -> None:
     rig = Rig(tmp_path)
-    await rig.recorder.close()
     await rig.recorder.start(START)
+    await rig.recorder.close()
     await rig.recorder.close()
     assert rig.reasons == ["started", "stopping"]
     assert rig.lines() == ["end"]

@@ -113,10 +113,11 @@ def test_the_rest_of_a_text_is_told_with_the_message_that_ends_it() -> None:
     assert frame(scrubber, {"serverContent": written}) == {"serverContent": written}
 
 
-def test_what_is_held_back_at_the_end_is_told_by_itself() -> None:
+def test_what_is_held_back_at_the_end_is_masked_by_itself() -> None:
     scrubber = Scrubber(CARD)
     frame(scrubber, {"serverContent": {"inputTranscription": {"text": "12"}}})
-    assert scrubber.rest() == [{"frame": {"serverContent": {"inputTranscription": {"text": "12"}}}}]
+    rest = {"serverContent": {"inputTranscription": {"text": REDACTED}}}
+    assert scrubber.rest() == [{"frame": rest}]
     assert scrubber.rest() == []
 
 
@@ -126,3 +127,60 @@ def test_sound_is_silence_of_the_same_length_where_it_is_left_out() -> None:
     assert frame(scrubber, said, "out") == {
         "realtimeInput": {"audio": {"mimeType": "audio/pcm;rate=16000", "data": "AAAAAAA="}}
     }
+
+
+@pytest.mark.parametrize("kind", ["", None, "Audio/PCM", 3])
+def test_sound_is_what_nothing_says_to_be_anything_else(kind: object) -> None:
+    more = {} if kind is None else {"mimeType": kind}
+    part = {"inlineData": {"data": "abcd", **more}}
+    said = {"serverContent": {"modelTurn": {"parts": [part]}}}
+    assert "AAAA" in str(frame(Scrubber(CARD, silent=True), said))
+    picture = {"realtimeInput": {"video": {"mimeType": "image/png", "data": "abcd"}}}
+    assert frame(Scrubber(CARD, silent=True), picture, "out") == picture
+
+
+def heard(text: str, side: str = "inputTranscription", **more: object) -> dict[str, object]:
+    return {"serverContent": {side: {"text": text}, **more}}
+
+
+def test_the_words_of_a_user_who_interrupts_go_on_in_the_next_turn() -> None:
+    scrubber = Scrubber(CARD)
+    assert frame(scrubber, heard("my 1234-")) == heard("my ")
+    ends: list[dict[str, object]] = [{"interrupted": True}, {"turnComplete": True}]
+    for end in ends:
+        assert frame(scrubber, {"serverContent": end}) == {"serverContent": end}
+    assert frame(scrubber, heard("5678 9")) == heard(f"{REDACTED} ")
+    assert frame(scrubber, heard("", turnComplete=True)) == heard("9", turnComplete=True)
+
+
+def test_what_trails_behind_the_reply_is_one_text_with_it_and_masked_if_it_was_cut_off() -> None:
+    scrubber, side = Scrubber(CARD), "outputTranscription"
+    frame(scrubber, heard("It is 1234-", side))
+    frame(scrubber, {"serverContent": {"generationComplete": True}})
+    assert frame(scrubber, heard("5678. 1", side)) == heard(f"{REDACTED}. ", side)
+    frame(scrubber, {"serverContent": {"interrupted": True}})
+    cut = heard("", side, turnComplete=True)
+    assert frame(scrubber, cut) == heard(REDACTED, side, turnComplete=True)
+
+
+def test_thoughts_and_text_are_one_text_each() -> None:
+    def parts(*texts: str) -> dict[str, object]:
+        text, thought, rest = texts
+        said = [{"text": text}, {"text": thought, "thought": True}, {"text": rest}]
+        return {"serverContent": {"modelTurn": {"parts": said}}}
+
+    scrubber = Scrubber(CARD)
+    assert frame(scrubber, parts("a 1234-", "hm 1", "5678 b")) == parts(
+        "a ", "hm ", f"{REDACTED} b"
+    )
+    told = scrubber.message(b'{"serverContent": {"turnComplete": true}}', "in")
+    rest = {"modelTurn": {"parts": [{"text": "1", "thought": True}]}}
+    assert told[0] == {"frame": {"serverContent": rest}}
+
+
+def test_the_beginning_of_a_handle_at_the_end_of_a_reason_is_masked() -> None:
+    scrubber = Scrubber()
+    scrubber.know(["the-key"], ["a-handle/of-many-characters"])
+    assert scrubber.text("no session a-handle/of-ma") == "no session ***"
+    assert scrubber.text("no session a-handle/of-many-characters") == "no session handle-1"
+    assert scrubber.text("no session a-hand") == "no session a-hand"

@@ -7,6 +7,7 @@ from livehandle_proto import topics as t
 from livehandle_proto.errors import LiveHandleError
 from livehandle_proto.values import ErrorObject, Value
 from livehandled.redaction import REDACTED, Redaction
+from livehandled.session.conversation import DISCONNECTED, RECONNECTED
 from livehandled.session.redacted import RedactedEvents, redacted_error
 
 REDACTION = Redaction({"number": "4444"})
@@ -31,10 +32,13 @@ def test_z15_text_and_thoughts_are_redacted_over_their_pieces(name: str) -> None
 
 
 @pytest.mark.parametrize("name", ["input_transcription", "output_transcription"])
-@pytest.mark.parametrize("end", ["turn_complete", "disconnected"])
-def test_i12_transcripts_are_redacted_over_their_pieces(name: str, end: str) -> None:
+@pytest.mark.parametrize(
+    ("end", "rest"),
+    [("turn_complete", "4"), ("disconnected", REDACTED), ("reconnecting", REDACTED)],
+)
+def test_i12_transcripts_are_redacted_over_their_pieces(name: str, end: str, rest: str) -> None:
     heard = [t.TranscriptDelta(text=piece) for piece in PIECES]
-    shown = ["a ", f"{REDACTED} b ", "4"]
+    shown = ["a ", f"{REDACTED} b ", rest]
     assert told(name, *heard, end=end) == [(name, t.TranscriptDelta(text=text)) for text in shown]
 
 
@@ -45,11 +49,56 @@ def test_i12_a_whole_text_is_redacted_and_the_rest_of_its_pieces_comes_before_it
     assert events.shown("text_complete", t.Text(text="a 4444")) == t.Text(text=f"a {REDACTED}")
 
 
-def test_a_piece_is_told_without_words_where_it_says_that_it_was_the_last() -> None:
+def test_words_are_final_once_nothing_of_them_is_held_back() -> None:
+    name, events = "input_transcription", RedactedEvents(REDACTION)
+    last = events.shown(name, t.TranscriptDelta(text="a 44", is_final=True))
+    assert last == t.TranscriptDelta(text="a ", is_final=False)
+    assert list(events.held("turn_complete")) == [
+        (name, t.TranscriptDelta(text="44", is_final=True))
+    ]
+    assert events.withholds(events.shown(name, t.TranscriptDelta(text="44", is_final=True)))
+    rest = events.shown(name, t.TranscriptDelta(text=" b"))
+    assert rest == t.TranscriptDelta(text="44 b", is_final=True)
+    whole = t.TranscriptDelta(text="c", is_final=True)
+    assert events.shown(name, whole) == whole
+    assert not events.shown(name, t.TranscriptDelta(text="d")).is_final  # type: ignore[attr-defined]  # a delta is shown as one
+
+
+def test_the_words_of_a_user_who_interrupts_are_one_text_with_those_of_the_next_turn() -> None:
+    name, events = "input_transcription", RedactedEvents(REDACTION)
+    assert events.shown(name, t.TranscriptDelta(text="my 44")) == t.TranscriptDelta(text="my ")
+    assert not list(events.held("interrupted"))
+    assert not list(events.held("turn_complete"))
+    shown = events.shown(name, t.TranscriptDelta(text="44 4"))
+    assert shown == t.TranscriptDelta(text=f"{REDACTED} ")
+    assert list(events.held("turn_complete")) == [(name, t.TranscriptDelta(text="4"))]
+
+
+@pytest.mark.parametrize("name", ["thought", "output_transcription"])
+def test_what_is_held_of_a_reply_that_was_interrupted_is_masked(name: str) -> None:
     events = RedactedEvents(REDACTION)
-    last = events.shown("input_transcription", t.TranscriptDelta(text="44", is_final=True))
-    assert last == t.TranscriptDelta(text="", is_final=True)
-    assert not events.withholds(last)
+    kind = t.Text if name == "thought" else t.TranscriptDelta
+    events.shown(name, kind(text="a 44"))
+    assert not list(events.held("interrupted"))
+    assert list(events.held("turn_complete")) == [(name, kind(text=REDACTED))]
+    events.shown(name, kind(text="44"))
+    assert list(events.held("turn_complete")) == [(name, kind(text="44"))]
+
+
+@pytest.mark.parametrize("reason", [RECONNECTED, DISCONNECTED, None])
+def test_a_text_that_its_connection_broke_off_is_masked_where_it_ends(reason: str | None) -> None:
+    events, rest = RedactedEvents(REDACTION), "44" if reason is None else REDACTED
+    events.shown("text_delta", t.Text(text="a 44"))
+    events.shown("input_transcription", t.TranscriptDelta(text="44"))
+    whole = t.Text(text="a 44")
+    events.coming(
+        [("text_complete", whole), ("turn_complete", t.TurnComplete(turn=0, reason=reason))]
+    )
+    assert list(events.held("text_complete")) == [("text_delta", t.Text(text=rest))]
+    assert events.shown("text_complete", whole) == t.Text(text=f"a {rest}")
+    heard = ("input_transcription", t.TranscriptDelta(text=rest))
+    assert list(events.held("turn_complete")) == [heard]
+    assert events.shown("text_complete", whole) == whole
 
 
 def test_each_text_is_one_by_itself() -> None:

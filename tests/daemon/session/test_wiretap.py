@@ -53,7 +53,8 @@ def test_a_connection_is_heard_from_its_beginning_to_its_one_end(
     wiretap.listen(ears)
     with wiretap.connected(socket, CONNECTED):
         assert socket.tap is ears
-        wiretap.set_up(b"setup", b"complete")
+        wiretap.asked(b"setup")
+        wiretap.set_up(b"complete")
         wiretap.closed(error)
     assert ears.heard == [("opened", 1, False), told]
 
@@ -69,7 +70,8 @@ def test_an_error_that_leaves_the_connection_is_its_end() -> None:
 def test_who_listens_later_hears_first_how_the_connection_was_set_up() -> None:
     wiretap, ears, socket = Wiretap(), Ears(), Socket()
     with wiretap.connected(socket, CONNECTED):
-        wiretap.set_up(b"setup", b"complete")
+        wiretap.asked(b"setup")
+        wiretap.set_up(b"complete")
         wiretap.listen(ears)
         taps = [socket.tap]
         wiretap.leave()
@@ -80,6 +82,25 @@ def test_who_listens_later_hears_first_how_the_connection_was_set_up() -> None:
         ("sent", b"setup", True),
         ("came", b"complete", True),
     ]
+
+
+def test_who_listens_during_the_setup_hears_what_was_asked_and_later_the_answer() -> None:
+    wiretap, socket = Wiretap(), Socket()
+    with wiretap.connected(socket, CONNECTED):
+        wiretap.asked(b"setup")
+        wiretap.listen(ears := Ears())
+        assert socket.tap is not None
+        socket.tap.came(b"complete")
+        wiretap.set_up(b"complete")
+        wiretap.leave()
+    assert ears.heard == [
+        ("opened", 1, True),
+        ("sent", b"setup", True),
+        ("came", b"complete", False),
+    ]
+    with wiretap.connected(Socket(), CONNECTED):
+        wiretap.listen(other := Ears())
+        assert other.heard == [("opened", 1, True)]
 
 
 def test_between_connections_there_is_nothing_to_hear() -> None:

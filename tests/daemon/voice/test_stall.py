@@ -28,7 +28,7 @@ def test_silence_begins_where_what_came_has_been_played() -> None:
     assert rig.detector.due(17.2) == 3200
 
 
-@pytest.mark.parametrize("name", ["text_delta", "output_transcription", "media"])
+@pytest.mark.parametrize("name", ["text_delta", "media"])
 def test_what_is_not_played_counts_from_when_it_came(name: str) -> None:
     assert Rig().hear((name, 10.0, 0.0)) == 13.0
 
@@ -38,6 +38,19 @@ def test_what_is_not_played_counts_from_when_it_came(name: str) -> None:
 )
 def test_a_model_that_has_a_reason_is_not_waited_for(name: str) -> None:
     assert Rig().hear(("audio_data", 10.0, 11.0), (name, 10.5, 11.0)) is None
+
+
+def test_words_move_what_is_waited_for() -> None:
+    rig = Rig()
+    assert rig.hear(("audio_data", 10.0, 11.0), ("output_transcription", 12.0, 11.0)) == 15.0
+
+
+@pytest.mark.parametrize("stop", ["generation_complete", "interrupted", "tool_call"])
+def test_words_that_trail_the_speech_are_not_waited_for(stop: str) -> None:
+    rig = Rig()
+    words = ("output_transcription", 10.6, 11.0)
+    assert rig.hear(("audio_data", 10.0, 11.0), (stop, 10.5, 11.0), words) is None
+    assert rig.hear(("audio_data", 12.0, 13.0)) == 16.0
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """The configuration as livectl shows, checks and edits it."""
 
 import json
+import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -182,3 +183,27 @@ def test_an_editor_that_fails_changes_nothing(
 def test_a_place_that_cannot_be_written_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["config", "edit", "/proc/config.toml"]) == 3
     assert "Cannot write /proc/config.toml.edit" in capsys.readouterr().err
+
+
+def test_a_link_stays_a_link(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    link = tmp_path / "link.toml"
+    link.symlink_to(file)
+    edits(monkeypatch, tmp_path, RIGHT)
+    assert main(["config", "edit", str(link)]) == 0
+    assert link.is_symlink()
+    assert file.read_text() == RIGHT
+
+
+def test_a_draft_that_was_left_does_not_undo_what_has_changed_since(
+    file: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    edits(monkeypatch, tmp_path, WRONG)
+    assert main(["config", "edit", str(file)]) != 0
+    os.utime(f"{file}.edit", (1, 1))
+    file.write_text(RIGHT)
+    assert main(["config", "edit", str(file)]) == 3
+    assert f"{file} has changed since your draft" in capsys.readouterr().err
+    assert file.read_text() == RIGHT
