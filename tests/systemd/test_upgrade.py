@@ -6,6 +6,7 @@ from typing import Any
 from livehandle import Client
 from livehandle.subscriptions import Subscription
 from support.house import House, house
+from support.toolchains import need
 from support.versions import copy, environment_of, wheel
 
 MODEL = ("session.model=gemini-2.5-flash-live", "session.modality=text")
@@ -41,6 +42,7 @@ def interrupt(made: House, events: Subscription) -> None:
 
 
 def test_the_session_its_clients_and_what_was_not_sent_yet_go_on(tmp_path: Path) -> None:
+    need((), compiles=True)
     old, new = installed(tmp_path, "1.0"), installed(tmp_path, "1.1")
     with house() as made:
         first = made.start(*MODEL, command=old)

@@ -10,6 +10,7 @@ from zipfile import ZipFile
 import pytest
 from packaging.requirements import Requirement
 
+from support.toolchains import need
 from support.versions import ROOT, copy, environment_of, wheel
 
 
@@ -25,6 +26,7 @@ def built_elsewhere(folder: Path, *, umask: int, days_ago: int) -> Path:
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    need((), compiles=True)
     return built_elsewhere(tmp_path_factory.mktemp("a") / "a", umask=0o022, days_ago=0)
 
 
