@@ -11,7 +11,7 @@ from livehandle_proto.roles import ClaimChange
 from livehandle_proto.values import Close, Ended, ErrorObject, Value
 from livehandled.gemini.endpoints import public
 from livehandled.hub import Event, Hub
-from livehandled.log import ids
+from livehandled.log import Id, ids
 from livehandled.session.conversation import Conversation
 from livehandled.session.plan import Plan
 
@@ -81,12 +81,12 @@ class Chronicle:
         self._tellers[event.topic](event.data)
 
     def _line(
-        self, level: int, text: str, *words: object, turn: int | None = None, **more: object
+        self, level: int, text: str, *words: object, turn: int | None = None, **more: Id
     ) -> None:
         session = self._session()
         if session is not None:
             more = {"session": session.id, "gen": session.generation or None, **more}
-        _log.log(level, text, *words, extra=ids(turn=turn, **more))  # type: ignore[arg-type]  # the ids among them are of their types
+        _log.log(level, text, *words, extra=ids(turn=turn, **more))
 
     def _connected(self, _data: Value) -> None:
         session = self._session()
@@ -207,7 +207,7 @@ class Chronicle:
 
     def _extraction_failed(self, data: Value) -> None:
         assert isinstance(data, ExtractionFailure)
-        error = data.error.data.get("name")
+        error = str(data.error.data.get("name"))
         self._line(
             logging.WARNING, "extractor failed", turn=data.turn, extractor=data.name, error=error
         )

@@ -178,7 +178,7 @@ def _any(kind: type) -> Json:
     """Describe what any JSON may be; msgspec takes no empty schema here, so it is marked."""
     if kind is object:
         return {"x-any": True}
-    raise NotImplementedError
+    raise NotImplementedError  # as msgspec asks of a hook that does not know the type
 
 
 def _plain(schema: object) -> Json:

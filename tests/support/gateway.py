@@ -6,7 +6,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import anyio
-from anyio.abc import ByteReceiveStream, ByteSendStream, SocketAttribute, SocketStream
+from anyio.abc import SocketAttribute, SocketStream
+
+from support.proxy import pump
 
 _MINTS = b"POST "
 _HANDLE = re.compile(rb'"newHandle":\s*"([^"]+)"')
@@ -37,25 +39,13 @@ class Gateway:
             async with await anyio.connect_tcp("127.0.0.1", self._behind) as service:
                 await service.send(head)
                 async with anyio.create_task_group() as tasks:
-                    tasks.start_soon(_pump, client, service, bytearray(), tasks.cancel_scope)
-                    tasks.start_soon(_pump, service, client, self._said, tasks.cancel_scope)
+                    tasks.start_soon(pump, client, service, tasks.cancel_scope)
+                    tasks.start_soon(pump, service, client, tasks.cancel_scope, self._said)
 
     async def _mint(self, client: SocketStream) -> None:
         self.tokens.append(f"auth_tokens/marked-token-{len(self.tokens)}-0123456789")
         body = json.dumps({"name": self.tokens[-1]}).encode()
         await client.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
-
-
-async def _pump(
-    source: ByteReceiveStream, target: ByteSendStream, kept: bytearray, both: anyio.CancelScope
-) -> None:
-    try:
-        async for data in source:
-            kept += data
-            await target.send(data)
-    except (anyio.BrokenResourceError, anyio.ClosedResourceError):
-        pass  # either side may end it
-    both.cancel()
 
 
 @asynccontextmanager

@@ -29,13 +29,21 @@ class Proxy:
             async with await anyio.connect_tcp(host, int(port)) as service:
                 await client.send(b"HTTP/1.1 200 OK\r\n\r\n")
                 async with anyio.create_task_group() as tasks:
-                    tasks.start_soon(_pump, client, service, tasks.cancel_scope)
-                    tasks.start_soon(_pump, service, client, tasks.cancel_scope)
+                    tasks.start_soon(pump, client, service, tasks.cancel_scope)
+                    tasks.start_soon(pump, service, client, tasks.cancel_scope)
 
 
-async def _pump(source: ByteReceiveStream, target: ByteSendStream, both: anyio.CancelScope) -> None:
+async def pump(
+    source: ByteReceiveStream,
+    target: ByteSendStream,
+    both: anyio.CancelScope,
+    kept: bytearray | None = None,
+) -> None:
+    """Pass on what comes, and keep it too; the end of either side is that of both."""
     try:
         async for data in source:
+            if kept is not None:
+                kept += data
             await target.send(data)
     except (anyio.BrokenResourceError, anyio.ClosedResourceError):
         pass  # either side may end it

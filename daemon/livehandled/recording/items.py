@@ -3,24 +3,19 @@
 Times are seconds of the recording, from its start on.
 """
 
-from collections.abc import Sequence
 from typing import Literal, NamedTuple
+
+from livehandled.session.wiretap import Connected
 
 Direction = Literal["in", "out"]
 """From the service, or to it."""
 
 
 class Opened(NamedTuple):
-    """A connection. What `secrets` and `handles` has is never written."""
+    """A connection. What its `secrets` and `handles` have is never written."""
 
     at: float
-    session: str | None
-    generation: int
-    model: str
-    backend: str
-    url: str
-    secrets: Sequence[str]
-    handles: Sequence[str]
+    connection: Connected
     before: bool = False
     """It was open when the recording began."""
 

@@ -33,14 +33,15 @@ class Lines:
     def opened(self, item: Opened) -> bytes:
         """Return the line of a connection."""
         self._connections += 1
-        self._scrubber.know(item.secrets, item.handles)
+        connection = item.connection
+        self._scrubber.know(connection.secrets, connection.handles)
         more: Json = {
             "connection": self._connections,
-            "session": item.session,
-            "generation": item.generation,
-            "model": item.model,
-            "backend": item.backend,
-            "url": item.url,
+            "session": connection.session,
+            "generation": connection.generation,
+            "model": connection.model,
+            "backend": connection.backend,
+            "url": connection.url,
         }
         return _line(item.at, "open", more | ({"before": True} if item.before else {}))
 

@@ -17,7 +17,7 @@ class WireTap:
 
     def opened(self, connection: Connected, *, before: bool) -> None:
         """Note a connection."""
-        self._inbox.put(Opened(self._now(), *connection, before=before))
+        self._inbox.put(Opened(self._now(), connection, before))
 
     def sent(self, frame: bytes, *, before: bool = False) -> None:
         """Note a message to the service."""

@@ -7,8 +7,10 @@ from livehandled.recording.items import Closed, Frame, Opened
 from livehandled.recording.lines import Lines
 from livehandled.recording.scrub import Scrubber
 from livehandled.redaction import REDACTED, Redaction
+from livehandled.session.wiretap import Connected
 
-OPENED = Opened(0.5, "s-1", 2, "m", "gemini", "wss://x", ("the-key",), ("the-handle",), before=True)
+CONNECTED = Connected("s-1", 2, "m", "gemini", "wss://x", ("the-key",), ("the-handle",))
+OPENED = Opened(0.5, CONNECTED, before=True)
 
 
 def header(lines: Lines) -> bytes:
